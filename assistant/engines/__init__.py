@@ -1,0 +1,68 @@
+"""What can answer: the seam between a turn and a model, whether it runs in a child of ours or behind an address.
+
+`endpoint` speaks to any OpenAI-compatible server; `embedded` starts one of our own and then is an endpoint too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from assistant.events import ReasoningDelta, TextDelta, UsageReported
+from assistant.messages import Message, ToolCall
+
+EngineKind = Literal["embedded", "endpoint"]
+
+
+@dataclass(frozen=True)
+class GenerationOptions:
+    """How to answer. None leaves the choice to the engine. `max_tokens` bounds the answer, reasoning included."""
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class AnswerFinished:
+    """The engine ended its answer and said why; with "tool_calls", `tool_calls` holds what it asks for, complete."""
+
+    reason: Literal["stop", "length", "content_filter", "tool_calls"]
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+EngineEvent = TextDelta | ReasoningDelta | UsageReported | AnswerFinished
+
+
+@dataclass(frozen=True)
+class EngineIdentity:
+    """Which engine this is: `model` is empty until one is known, `url` is the base address that ends in /v1."""
+
+    kind: EngineKind
+    model: str
+    url: str
+
+
+class Engine(Protocol):
+    """Something that answers. Every method may raise an EngineError; nothing else is expected of it."""
+
+    @property
+    def identity(self) -> EngineIdentity: ...
+
+    async def start(self) -> None:
+        """Gets ready, so that the first question need not wait: loads the model, or does nothing. May be repeated."""
+        ...
+
+    def stream(self, messages: Sequence[Message], options: GenerationOptions) -> AsyncGenerator[EngineEvent]:
+        """Answers `messages`, the last of them a user's or a tool's. AnswerFinished comes exactly once, and last
+        but for UsageReported; an answer without it raises Interrupted. Closing the generator (`aclose`) ends the
+        request at the engine."""
+        ...
+
+    async def models(self) -> list[str]:
+        """The ids of the models that can be asked for, in the engine's order."""
+        ...
+
+    async def aclose(self) -> None:
+        """Ends connections and children. The engine is not used afterwards."""
+        ...

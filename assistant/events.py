@@ -1,0 +1,78 @@
+"""What happens during a turn: one frozen dataclass per fact, in the order a reader would tell it.
+
+A turn is everything between a question and the end of its answer. `turn.run_turn` yields these events;
+`conversation` folds them into the running answer and saves it; the page and the command line show it. Consumers
+`match` on the type and end in `assert_never`, so that a new event cannot be forgotten anywhere.
+
+    TextDelta*, ReasoningDelta*         as they arrive from the engine
+    ToolCallStarted, ToolCallFinished   for each tool the model asked for; then the engine goes on
+    UsageReported                       once per answer of the engine that counts its tokens
+    TurnFinished | TurnFailed           exactly one, and last
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from assistant.errors import HearthError
+from assistant.messages import ToolCall, ToolResult
+
+FinishReason = Literal["stop", "length", "content_filter", "tool_limit"]
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """More words of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ReasoningDelta:
+    """More words of what the model thinks before it answers."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ToolCallStarted:
+    """The model asked for a tool, with complete arguments."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True)
+class ToolCallFinished:
+    """A tool gave its result, or the sentence that says why there is none."""
+
+    result: ToolResult
+
+
+@dataclass(frozen=True)
+class UsageReported:
+    """How many tokens were read and written. None where the engine does not say.
+
+    `tokens_per_second` is the engine's own figure where it gives one, else tokens over the time since the first.
+    """
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    tokens_per_second: float | None
+
+
+@dataclass(frozen=True)
+class TurnFinished:
+    """The answer is complete as far as `reason` says: "length" means that it hit the limit of tokens."""
+
+    reason: FinishReason
+
+
+@dataclass(frozen=True)
+class TurnFailed:
+    """The turn ended without a complete answer; what had come before stays."""
+
+    error: HearthError
+
+
+Event = TextDelta | ReasoningDelta | ToolCallStarted | ToolCallFinished | UsageReported | TurnFinished | TurnFailed

