@@ -1,45 +1,129 @@
-"""The composition root: builds settings, store, engine and conversation, and hands out the guarded page."""
+"""The composition root: builds settings, store, engine and conversations, and hands out the guarded page."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING
 
-from starlette.types import ASGIApp
-
-from assistant.doctor import Report
+from assistant.configuration import Configuration, Target, ThisRun
+from assistant.conversation import Conversations, EngineChoice
+from assistant.doctor import Report, examine
+from assistant.engines import Engine, GenerationOptions
+from assistant.engines.embedded import EmbeddedEngine
+from assistant.engines.endpoint import EndpointEngine
+from assistant.engines.probe import normalise_endpoint
+from assistant.errors import EngineError, StartError
 from assistant.events import Event
-from assistant.paths import Profile
+from assistant.keys import Keys
+from assistant.messages import Message, Text, user
+from assistant.paths import Profile, starter_model
+from assistant.settings import SettingsFile
+from assistant.store import Store
+from assistant.turn import run_turn
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from assistant.guard import Guard
+
+log = logging.getLogger(__name__)
 
 
 class App:
     """One Hearth on one profile. Use from one event loop."""
 
-    profile: Profile
+    def __init__(self, profile: Profile, configuration: Configuration) -> None:
+        self.profile = profile
+        self._configuration = configuration
+        self._engines: dict[Target, Engine] = {}
+        self._guard: Guard | None = None
 
     def asgi(self, port: int) -> ASGIApp:
         """The page behind the guard, for a server that listens on 127.0.0.1:`port`. Imports Gradio: takes seconds, so
-        call it in a thread. Its lifespan opens the store and starts the engine (shutdown ends both), so that
-        `uvicorn.Config(app.asgi(port), lifespan="on")` is all that a server needs. Raises StoreError."""
-        raise NotImplementedError
+        call it in a thread. Its lifespan starts the engine, and at its end saves running answers and ends everything,
+        so that `uvicorn.Config(app.asgi(port), lifespan="on")` is all that a server needs. Raises StoreError."""
+        # late: `ask` and `doctor` never load Gradio
+        from assistant.guard import Guard
+        from assistant.ui import build_page
+
+        store = Store(self.profile.database)
+        conversations = Conversations(store, choose=self._choose)
+
+        @asynccontextmanager
+        async def lifespan(_: object) -> AsyncGenerator[None]:
+            warming = asyncio.create_task(self._warm_up())
+            yield
+            warming.cancel()
+            await asyncio.wait({warming})
+            await conversations.aclose()
+            await self.aclose()
+            store.close()
+
+        page = build_page(conversations, self._configuration, lifespan=lifespan)
+        self._guard = Guard(page, port=port)
+        return self._guard
 
     def one_time_address(self) -> str:
         """A fresh `http://127.0.0.1:PORT/open?code=...`, after `asgi`. Safe from any thread."""
-        raise NotImplementedError
+        if self._guard is None:
+            raise RuntimeError("asgi() comes first")
+        return self._guard.one_time_address()
 
     async def ask(self, question: str) -> AsyncGenerator[Event]:
         """Answers one question outside any chat; nothing of it is saved."""
-        raise NotImplementedError
-        yield
+        choice = self._choose()
+        prompt = choice.settings.system_prompt.strip()
+        messages = [*([Message("system", (Text(prompt),))] if prompt else []), user(question)]
+        options = GenerationOptions(choice.settings.temperature, choice.settings.max_tokens)
+        async with aclosing(run_turn(messages, choice.engine, options=options)) as events:
+            async for event in events:
+                yield event
 
     async def examine(self) -> Report:
         """What `hearth doctor` reports. Never raises; whatever is wrong is a check in the report."""
-        raise NotImplementedError
+        target = self._configuration.target
+        return await examine(self.profile, self._engine(target), endpoint=target.endpoint, api_key=target.api_key)
 
     async def aclose(self) -> None:
-        """Ends engine and store; for callers that used `ask` or `examine` without a server."""
-        raise NotImplementedError
+        """Ends all engines; for callers that used `ask` or `examine` without a server."""
+        engines, self._engines = list(self._engines.values()), {}
+        await asyncio.gather(*(engine.aclose() for engine in engines))
+
+    def _choose(self) -> EngineChoice:
+        return EngineChoice(self._engine(self._configuration.target), self._configuration.settings)
+
+    def _engine(self, target: Target) -> Engine:
+        """The engine for a target, each built once: going back to one finds it warm."""
+        if target not in self._engines:
+            self._engines[target] = (
+                EndpointEngine(target.endpoint, model=target.model, api_key=target.api_key)
+                if target.endpoint
+                else EmbeddedEngine(starter_model(), log_file=self.profile.log_file.with_name("engine.log"))
+            )
+        return self._engines[target]
+
+    async def _warm_up(self) -> None:
+        try:
+            await self._choose().engine.start()
+        except EngineError as error:
+            log.warning("the engine is not ready: %s", error)  # the first question tries again, and says why
 
 
 def build_app(profile: Profile, *, endpoint: str | None, model: str | None, api_key: str | None) -> App:
     """See `assistant.create_app`."""
-    raise NotImplementedError
+    try:
+        profile.create()
+    except OSError as error:
+        raise StartError("data-dir", path=profile.data_dir, reason=error.strerror or "?") from error
+    keys = Keys(profile.keys_file)
+    this_run = ThisRun(normalise_endpoint(endpoint) if endpoint else None, model or None)
+    configuration = Configuration(SettingsFile(profile.settings_file), keys, this_run=this_run)
+    target = configuration.target
+    if model and not target.endpoint:
+        raise StartError("model-without-endpoint", model=model)
+    if api_key and target.endpoint:
+        keys.put_for_session(target.endpoint, api_key)  # bound to this endpoint: it goes to no other
+    return App(profile, configuration)

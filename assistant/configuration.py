@@ -1,0 +1,88 @@
+"""What is in force: the saved settings, the keys, and what the command line says for this run only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from assistant.engines.probe import normalise_endpoint
+from assistant.errors import SettingsError
+from assistant.keys import Keys, check_key
+from assistant.settings import Settings, SettingsFile
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where answers come from. An empty `endpoint` is the built-in engine, an empty `model` the endpoint's first."""
+
+    endpoint: str
+    model: str
+    api_key: str | None
+
+
+@dataclass(frozen=True)
+class ThisRun:
+    """What the command line chose for this run; it is never saved and wins over the settings."""
+
+    endpoint: str | None = None
+    model: str | None = None
+
+
+class Configuration:
+    """Settings and keys, and the one answer to the question which endpoint, model and key hold now."""
+
+    def __init__(self, settings: SettingsFile, keys: Keys, *, this_run: ThisRun) -> None:
+        self._settings = settings
+        self._keys = keys
+        self.this_run = this_run
+
+    @property
+    def settings(self) -> Settings:
+        """The saved settings."""
+        return self._settings.values
+
+    @property
+    def notice(self) -> SettingsError | None:
+        """What to tell about the settings file as it was found; None when it was in order."""
+        return self._settings.notice
+
+    @property
+    def target(self) -> Target:
+        """The endpoint, model and key for the next question."""
+        chosen = self.this_run.endpoint
+        endpoint = self.settings.endpoint if chosen is None else chosen
+        model = self.settings.model if chosen is None else ""
+        return self.resolve(endpoint, self.this_run.model or model)
+
+    def resolve(self, endpoint: str, model: str, api_key: str = "") -> Target:
+        """A target of these, as typed into a form: a missing key is the one kept for that endpoint. Raises
+        SettingsError where the address or the key cannot be one."""
+        address = normalise_endpoint(endpoint) if endpoint.strip() else ""
+        key = check_key(api_key) if api_key.strip() else self._keys.get(address) if address else None
+        return Target(address, model.strip(), key)
+
+    def has_key(self, endpoint: str) -> bool:
+        """Whether a key is kept for the endpoint, in memory or on disk."""
+        return bool(endpoint) and self._keys.get(endpoint) is not None
+
+    def key_is_remembered(self, endpoint: str) -> bool:
+        """Whether that key is on disk and so outlives this session."""
+        return bool(endpoint) and self._keys.is_remembered(endpoint)
+
+    def save(self, changes: dict[str, Any], *, api_key: str, remember_key: bool) -> Settings:
+        """Saves the form. Everything is checked first, so that a bad field changes nothing. Raises SettingsError."""
+        target = self.resolve(str(changes["endpoint"]), str(changes["model"]), api_key)
+        if api_key.strip() and not target.endpoint:
+            raise SettingsError("key.without-endpoint")
+        checked = changes | {"endpoint": target.endpoint, "model": target.model}
+        self._settings.check(**checked)
+        if api_key.strip():
+            self._keys.put(target.endpoint, api_key, remember=remember_key)
+        return self._settings.save(**checked)
+
+    def remove_key(self, endpoint: str) -> None:
+        """Forgets the key kept for the endpoint, in memory and on disk. Raises SettingsError."""
+        address = normalise_endpoint(endpoint) if endpoint.strip() else ""
+        if not self.has_key(address):
+            raise SettingsError("key.none")
+        self._keys.remove(address)

@@ -1,0 +1,151 @@
+"""What a person can choose, each with its help, and the file it is kept in."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from assistant.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+ThemeChoice = Literal["system", "light", "dark"]
+THEMES: tuple[str, ...] = get_args(ThemeChoice)
+LARGEST_FILE_BYTES = 1_000_000
+
+
+def _encodable(text: str) -> str:
+    """A lone surrogate cannot be written as UTF-8 nor sent to an endpoint."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+Words = Annotated[str, AfterValidator(_encodable)]
+
+
+class Settings(BaseModel):
+    """All settings. The form is made from these fields: titles and help stand in the locale file as
+    "settings.FIELD" and "settings.FIELD.help"; descriptions here say the same to a reader of the code."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: Literal[1] = Field(default=1, description="Version of this file's layout.")
+    endpoint: Words = Field(
+        default="",
+        max_length=2000,
+        description="Base address of an OpenAI-compatible server, /v1 included; empty: the built-in engine.",
+    )
+    model: Words = Field(
+        default="",
+        max_length=500,
+        description="Id of the model to ask for; empty: the first one the endpoint offers.",
+    )
+    system_prompt: Words = Field(
+        default="",
+        max_length=100_000,
+        description="What every chat begins with, unseen: who the assistant is and how it should answer.",
+    )
+    temperature: float | None = Field(
+        default=None,
+        ge=0,
+        le=2,
+        allow_inf_nan=False,
+        description="0 is the most predictable, 2 the most surprising; None: the engine's own.",
+    )
+    max_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Longest answer in tokens (a token is about three quarters of a word); None: the engine's own.",
+    )
+    theme: ThemeChoice = Field(default="system", description="Light, dark, or as the system has it.")
+
+
+class SettingsFile:
+    """The settings on disk: read once, written whole, so that a crash leaves the old ones or the new ones.
+
+    A file that cannot be understood is kept aside as `settings.json.corrupt-TIME`; `notice` then holds what to tell.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.notice: SettingsError | None = None
+        self._values = self._load()
+
+    @property
+    def values(self) -> Settings:
+        """The settings in force."""
+        return self._values
+
+    def check(self, **changes: Any) -> Settings:
+        """The settings as they would be with the changes. Raises SettingsError, naming the first field at fault."""
+        try:
+            return Settings.model_validate(self._values.model_dump() | changes)
+        except ValidationError as error:
+            field = str(error.errors()[0]["loc"][0])
+            raise SettingsError(f"settings.{field}") from error
+
+    def save(self, **changes: Any) -> Settings:
+        """Checks and writes the changed settings and returns all. Raises SettingsError, and then nothing changed."""
+        values = self.check(**changes)
+        write_private(self._path, values.model_dump_json(indent=2))
+        self._values = values
+        return values
+
+    def _load(self) -> Settings:
+        try:
+            if self._path.stat().st_size > LARGEST_FILE_BYTES:
+                raise ValueError("too large for a settings file")
+            return Settings.model_validate(json.loads(self._path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return Settings()
+        except OSError as error:
+            log.warning("settings could not be read: %s", error)
+            self.notice = SettingsError("settings.unreadable", path=self._path)
+            return Settings()
+        except (ValueError, RecursionError) as error:  # bad JSON, UTF-8, types and versions are all ValueError
+            log.warning("settings were set aside: %s", type(error).__name__)
+            self.notice = SettingsError("settings.corrupt", kept=self._set_aside().name)
+            return Settings()
+
+    def _set_aside(self) -> Path:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        kept = self._path.with_name(f"{self._path.name}.corrupt-{stamp}")
+        try:
+            self._path.replace(kept)
+        except OSError as error:
+            log.warning("settings could not be set aside: %s", error)
+        return kept
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file whole or not at all, readable by this user only. Raises SettingsError("settings.unwritable")."""
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # O_EXCL and 0600
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise SettingsError("settings.unwritable", path=path, reason=error.strerror or "?") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename last through a power cut; Windows neither needs it nor can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
