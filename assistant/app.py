@@ -47,7 +47,7 @@ class App:
         so that `uvicorn.Config(app.asgi(port), lifespan="on")` is all that a server needs. Raises StoreError."""
         # late: `ask` and `doctor` never load Gradio
         from assistant.guard import Guard
-        from assistant.ui import build_page
+        from assistant.ui.page import build_page
 
         store = Store(self.profile.database)
         conversations = Conversations(store, choose=self._choose)

@@ -59,7 +59,7 @@ class Configuration:
         SettingsError where the address or the key cannot be one."""
         address = normalise_endpoint(endpoint) if endpoint.strip() else ""
         key = check_key(api_key) if api_key.strip() else self._keys.get(address) if address else None
-        return Target(address, model.strip(), key)
+        return Target(address, model.strip() if address else "", key)
 
     def has_key(self, endpoint: str) -> bool:
         """Whether a key is kept for the endpoint, in memory or on disk."""

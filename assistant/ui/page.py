@@ -1,0 +1,57 @@
+"""The page as a whole: tabs, and how they are served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+
+from assistant.configuration import Configuration
+from assistant.conversation import Conversations
+from assistant.i18n import Translator
+from assistant.paths import asset
+from assistant.ui import theme
+from assistant.ui.chat import build_chat
+from assistant.ui.settings_tab import TargetCheck, build_settings
+
+LARGEST_UPLOAD = "200mb"
+
+
+def build_page(
+    conversations: Conversations,
+    configuration: Configuration,
+    *,
+    check: TargetCheck,
+    lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
+) -> FastAPI:
+    """The page as an ASGI application. It is not safe to serve as it is: `assistant.guard` stands before it."""
+    t = Translator("en")
+    with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=True, fill_height=True) as blocks:
+        mark = gr.Markdown(theme.theme_mark(configuration.settings.theme), elem_id="theme-mark", container=False)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab(t("tab.chat"), elem_id="tab-chat", id="chat", scale=1):
+                chat = build_chat(blocks, conversations, configuration, t)
+            with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as settings_tab:
+                build_settings(settings_tab, configuration, t, check=check, theme_mark_component=mark, engine_line=chat.engine_line)
+    blocks.queue(default_concurrency_limit=None, max_size=64)
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    return gr.mount_gradio_app(
+        app,
+        blocks,
+        path="/",
+        theme=theme.theme(),
+        css_paths=theme.stylesheet(),
+        head=theme.head(),
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        pwa=False,
+        show_error=False,
+        max_file_size=LARGEST_UPLOAD,
+        favicon_path=str(asset("icons", "hearth.png")),
+    )
