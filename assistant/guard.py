@@ -1,0 +1,229 @@
+"""The front door: an ASGI wrapper around everything that is served. What it does not know, it refuses.
+
+A local port is reachable by every web page and every program of this machine. What stops whom, in the order of
+`Guard.__call__`:
+
+    web socket, upgrade            Gradio needs none, and a page elsewhere may open one without asking (CSWSH)
+    Host is exactly ours           a foreign name that was made to point at 127.0.0.1 (DNS rebinding)
+    Origin, Sec-Fetch-Site         another page that posts, frames or links here, with our cookie or without (CSRF)
+    /open with the one-time code   the only way to a cookie; the code is worthless once used or after a minute
+    the cookie                     other programs and other users of the machine
+    the list of routes and bodies  Gradio's routes that fetch, run or tell more than the page needs; endless bodies
+    files only from `uploads`      reading any file, and any fetch by the server (SSRF): see also `payload.py`
+    headers in, from a list        X-Forwarded-Host and its kin, which Gradio believes
+    headers out, from a list       Access-Control-*; then the policy that keeps a model's words from loading anything
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from assistant.payload import BoundedBody, declared_length, fault_in, is_inside, values
+from assistant.sealed import FILE_ROUTE, Refusal, SealedAnswer, refuse, sealed
+
+CODE_LIFE_SECONDS = 60.0
+CODES_OUTSTANDING = 32
+UPLOAD_LIMIT_BYTES = 200_000_000 + 100_000  # 200 MB of file, and the envelope that a form puts around it
+CALL_LIMIT_BYTES = 16_000_000
+SMALL_LIMIT_BYTES = 64_000
+TARGET_LIMIT_BYTES = 4_096
+
+_PAGES = frozenset(
+    {
+        "/",
+        "/favicon.ico",
+        "/theme.css",
+        "/gradio_api/app_id",
+        "/gradio_api/queue/data",
+        "/gradio_api/upload_progress",
+    }
+)
+_PAGE_PREFIXES = ("/assets/", "/static/", "/gradio_api/heartbeat/", FILE_ROUTE)
+_CALLS = ("/gradio_api/queue/join", "/gradio_api/run/")
+_POSTS: tuple[tuple[str, bytes, int], ...] = (
+    # route (a prefix where it ends in "/"), content type, bytes
+    (_CALLS[0], b"application/json", CALL_LIMIT_BYTES),
+    (_CALLS[1], b"application/json", CALL_LIMIT_BYTES),
+    ("/gradio_api/cancel", b"application/json", SMALL_LIMIT_BYTES),
+    ("/gradio_api/reset", b"application/json", SMALL_LIMIT_BYTES),
+    ("/gradio_api/upload", b"multipart/form-data", UPLOAD_LIMIT_BYTES),
+)
+
+# No Accept-Encoding: packing what travels within the machine costs more time than it saves.
+_HEADERS_IN = frozenset(
+    b"host content-type content-length transfer-encoding accept accept-language range if-range if-none-match "
+    b"if-modified-since user-agent".split()
+)
+_NO_UPGRADE = Refusal(403, "Not here.")
+_WRONG_HOST = Refusal(421, "Not here.")
+_FOREIGN = Refusal(403, "Not from there.")
+_WRONG_CODE = Refusal(403, "This address has been used, or is older than a minute. Open Hearth again from the program.")
+_LOCKED = Refusal(401, "Hearth answers its own window only. Open Hearth from the program.")
+_NO_ROUTE = Refusal(404, "Nothing here.")
+_TOO_LONG = Refusal(414, "Too long.")
+_WRONG_TYPE = Refusal(415, "Not in this form.")
+_TOO_LARGE = Refusal(413, "Too large.", close=True)
+_NO_FILE = Refusal(403, "No such file.")
+_BAD_CALL = Refusal(400, "Not understood.")
+_BROKEN = Refusal(500, "Something in Hearth went wrong.")
+
+
+class Guard:
+    """Wraps `app`, which is served on http://127.0.0.1:`port` and nowhere else.
+
+    `uploads` is the one folder whose files may be served or named in a call (Gradio's upload folder); without it, none
+    may. `clock` returns seconds and never goes back.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, port: int, uploads: Path | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._app = app
+        self._port = port
+        self._uploads = uploads
+        self._clock = clock
+        self._host = f"127.0.0.1:{port}".encode()
+        self._origin = b"http://" + self._host
+        self._cookie_name = f"hearth_{port}".encode()  # cookies ignore ports: two Hearths must not share one
+        self._cookie = secrets.token_urlsafe(32).encode()
+        self._codes: dict[bytes, float] = {}  # code -> when it ends
+        self._codes_lock = threading.Lock()
+
+    def one_time_address(self) -> str:
+        """A fresh address that lets its first visitor in, within a minute. Safe from any thread."""
+        code = secrets.token_urlsafe(32)
+        with self._codes_lock:
+            while len(self._codes) >= CODES_OUTSTANDING:
+                del self._codes[next(iter(self._codes))]
+            self._codes[code.encode()] = self._clock() + CODE_LIFE_SECONDS
+        return f"http://127.0.0.1:{self._port}/open?code={code}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if stranger := self._stranger(scope):
+            await refuse(stranger, scope, receive, send)
+        elif scope["path"] == "/open" and scope["method"] == "GET":
+            await self._open(scope, receive, send)
+        elif not self._has_cookie(scope):
+            await refuse(_LOCKED, scope, receive, send)
+        elif refusal := self._unknown(scope):
+            await refuse(refusal, scope, receive, send)
+        else:
+            await self._pass_on(scope, receive, send)
+
+    def _stranger(self, scope: Scope) -> Refusal | None:
+        """Refuses what a page of somewhere else, or a name that is not ours, brings here."""
+        if values(scope, b"upgrade"):
+            return _NO_UPGRADE
+        target: bytes = scope["raw_path"]
+        # An absolute-form target names a host of its own, beside the Host header.
+        if values(scope, b"host") != [self._host] or not target.startswith(b"/"):
+            return _WRONG_HOST
+        if values(scope, b"origin") not in ([], [self._origin]):
+            return _FOREIGN
+        if values(scope, b"sec-fetch-site") not in ([], [b"same-origin"], [b"none"]):
+            return _FOREIGN
+        if len(target) + len(scope["query_string"]) > TARGET_LIMIT_BYTES:
+            return _TOO_LONG
+        return None
+
+    async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Exchanges the code for the cookie. The page's address holds no code: it stays in no history and no log."""
+        if not self._spend(scope["query_string"]):
+            await refuse(_WRONG_CODE, scope, receive, send)
+            return
+        cookie = self._cookie_name + b"=" + self._cookie + b"; HttpOnly; SameSite=Strict; Path=/"
+        own = [(b"location", b"/"), (b"set-cookie", cookie), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 303, "headers": sealed(own, scope["path"])})
+        await send({"type": "http.response.body"})
+
+    def _spend(self, query: bytes) -> bool:
+        """Whether `query` is one code that is still good. It is not, from now on."""
+        fields = parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True)
+        if len(fields) != 1 or fields[0][0] != "code":
+            return False
+        offered = fields[0][1].encode("utf-8", "replace")
+        with self._codes_lock:
+            now = self._clock()
+            self._codes = {code: end for code, end in self._codes.items() if now < end}
+            found = [code for code in self._codes if hmac.compare_digest(code, offered)]
+            for code in found:
+                del self._codes[code]
+        return bool(found)
+
+    def _has_cookie(self, scope: Scope) -> bool:
+        pairs = [pair.strip().partition(b"=") for line in values(scope, b"cookie") for pair in line.split(b";")]
+        ours = [value for name, _, value in pairs if name == self._cookie_name]
+        return len(ours) == 1 and hmac.compare_digest(ours[0], self._cookie)
+
+    def _unknown(self, scope: Scope) -> Refusal | None:
+        """Refuses what the page never asks for: other routes, methods, kinds of body, and files of elsewhere."""
+        path: str = scope["path"]
+        length = declared_length(scope)
+        if scope["method"] in ("GET", "HEAD"):
+            if path.startswith(FILE_ROUTE):
+                return None if is_inside(self._uploads, path.removeprefix(FILE_ROUTE)) else _NO_FILE
+            if not (path in _PAGES or (path.startswith(_PAGE_PREFIXES) and _is_plain(path))):
+                return _NO_ROUTE
+            return _TOO_LARGE if length else None
+        post = _post(path) if scope["method"] == "POST" else None
+        if post is None:
+            return _NO_ROUTE
+        content_type, limit = post
+        kinds = [value.partition(b";")[0].strip().lower() for value in values(scope, b"content-type")]
+        if kinds != [content_type]:
+            return _WRONG_TYPE
+        return _TOO_LARGE if length > limit else None
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        inner: Scope = {
+            **scope,
+            "scheme": "http",
+            "server": ("127.0.0.1", self._port),
+            "root_path": "",
+            "headers": [(name, value) for name, value in scope["headers"] if name in _HEADERS_IN],
+        }
+        post = _post(scope["path"]) if scope["method"] == "POST" else None
+        body = BoundedBody(receive, limit=post[1] if post else 0)
+        answer = SealedAnswer(send, path=scope["path"], body=body)
+        if post and scope["path"].startswith(_CALLS):
+            whole = await body.read()
+            if not body.is_over and fault_in(whole, origin=self._origin.decode(), uploads=self._uploads):
+                await refuse(_BAD_CALL, scope, body.receive, send)
+                return
+        try:
+            if not body.is_over:
+                await self._app(inner, body.receive, answer.send)
+        except Exception:
+            if not body.is_over:  # else it only says that the body broke off, which it did
+                if not answer.has_started:
+                    await refuse(_BROKEN, scope, body.receive, send)
+                raise
+        if body.is_over and not answer.has_started:
+            await refuse(_TOO_LARGE, scope, receive, send)
+
+
+def _post(path: str) -> tuple[bytes, int] | None:
+    """Content type and bytes of the route that takes POSTs at `path`; None where there is none."""
+    for route, content_type, limit in _POSTS:
+        if path == route or (route.endswith("/") and path.startswith(route) and _is_plain(path)):
+            return content_type, limit
+    return None
+
+
+def _is_plain(path: str) -> bool:
+    """Whether `path` goes straight down: no step back, no empty step, nothing that another reader would read anew."""
+    return path.isprintable() and not any(odd in path for odd in ("..", "//", "\\", "%"))

@@ -1,0 +1,136 @@
+"""What comes in at the door: bodies within bounds, and the JSON of a call, read before Gradio acts on it.
+
+Gradio takes a file's description out of a call's JSON and then reads the path in it, or fetches the address in it.
+Mounted in another app, as here, it does not check that the path was uploaded (`has_launched` is false there, seen in
+6.31), so any page script could read any file of this user, or have any server asked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, cast
+
+from starlette.types import Message, Receive, Scope
+
+ENDLESS_BYTES = 1 << 62
+_DEPTH_LIMIT = 64
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:|[/\\]{2}")  # a scheme (two letters, so no drive), or a network share
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+
+
+def is_inside(folder: Path | None, path: str) -> bool:
+    """Whether `path` is an existing plain file below `folder`, all links followed."""
+    if folder is None or len(path) > 4096 or _ADDRESS.match(path) or _CONTROL.search(path):
+        return False  # before the file system sees it: on Windows, looking at a share already leaves the machine
+    try:
+        real = Path(path).resolve(strict=True)
+        return real.is_relative_to(folder.resolve()) and real.is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def fault_in(body: bytes, *, origin: str, uploads: Path | None) -> str:
+    """What is wrong with a call's JSON, in a word; empty where nothing is.
+
+    Files in it must lie in `uploads`, and their addresses begin with `origin` or be paths on it. Refused as well:
+    what Gradio, SQLite or a model would choke on (NaN, lone surrogates, NUL, values nested without end).
+    """
+    try:
+        whole: Any = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return "json"
+    if not isinstance(whole, dict):
+        return "shape"
+    waiting: list[tuple[Any, int]] = [(whole, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > _DEPTH_LIMIT:
+            return "depth"
+        if isinstance(value, str):
+            if not _is_sound(value):
+                return "text"
+        elif isinstance(value, list):
+            waiting.extend((item, depth + 1) for item in cast("list[Any]", value))
+        elif isinstance(value, dict):
+            fields = cast("dict[str, Any]", value)
+            if not _names_only_ours(fields, origin=origin, uploads=uploads):
+                return "file"
+            waiting.extend((item, depth + 1) for pair in fields.items() for item in pair)
+    return ""
+
+
+def _names_only_ours(fields: dict[str, Any], *, origin: str, uploads: Path | None) -> bool:
+    """Whether `fields` describe no file, or one that was uploaded."""
+    path, url = fields.get("path"), fields.get("url")
+    if "path" not in fields or not (fields.keys() & {"meta", "url", "orig_name", "mime_type", "is_stream"}):
+        return True
+    if path and not (isinstance(path, str) and is_inside(uploads, path)):
+        return False
+    if not url:
+        return True
+    return isinstance(url, str) and (url.startswith(f"{origin}/") or (url.startswith("/") and url[1:2] not in "/\\"))
+
+
+def _is_sound(text: str) -> bool:
+    if "\x00" in text:
+        return False
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # half of a pair: it cannot be stored
+        return False
+    return True
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+class BoundedBody:
+    """A request's body as it arrives. Past `limit` bytes it is over: the reader sees a visitor who has gone."""
+
+    def __init__(self, receive: Receive, *, limit: int) -> None:
+        self._receive = receive
+        self._left_bytes = limit
+        self._read_ahead: Message | None = None
+        self.is_over = False
+
+    async def read(self) -> bytes:
+        """The whole body, which `receive` will give once more."""
+        parts: list[bytes] = []
+        while True:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                self._read_ahead = message
+                return b""
+            parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                break
+        whole = b"".join(parts)
+        self._read_ahead = {"type": "http.request", "body": whole, "more_body": False}
+        return whole
+
+    async def receive(self) -> Message:
+        if self._read_ahead is not None:
+            message, self._read_ahead = self._read_ahead, None
+            return message
+        if self.is_over:
+            return {"type": "http.disconnect"}
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left_bytes -= len(message.get("body", b""))
+            self.is_over = self._left_bytes < 0
+        return {"type": "http.disconnect"} if self.is_over else message
+
+
+def values(scope: Scope, name: bytes) -> list[bytes]:
+    return [value for key, value in scope["headers"] if key.lower() == name]
+
+
+def declared_length(scope: Scope) -> int:
+    """Bytes that the request says it brings; a length that is no number counts as endless."""
+    lengths = values(scope, b"content-length")
+    if not lengths:
+        return 0
+    return int(lengths[0]) if len(lengths) == 1 and len(lengths[0]) < 16 and lengths[0].isdigit() else ENDLESS_BYTES

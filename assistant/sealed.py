@@ -1,0 +1,116 @@
+"""What leaves the door: every answer's headers, and the guard's own short answers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.types import Message, Receive, Scope, Send
+
+from assistant.payload import BoundedBody, declared_length, values
+
+LINGER_SECONDS = 5.0
+DRAINED_BYTES = 64_000
+FILE_ROUTE = "/gradio_api/file="
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; "
+    "worker-src 'self' blob:; frame-src 'none'; object-src 'none'; base-uri 'self'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+# An uploaded page or drawing that is opened by its own address runs nothing and has no origin.
+FILE_POLICY = "default-src 'none'; sandbox; form-action 'none'; frame-ancestors 'none'"
+_PERMISSIONS = (
+    "camera=(), microphone=(), geolocation=(), display-capture=(), usb=(), serial=(), hid=(), midi=(), "
+    "payment=(), publickey-credentials-get=(), browsing-topics=()"
+)
+
+_HEADERS_OUT = frozenset(
+    b"content-type content-length content-disposition content-range accept-ranges etag last-modified".split()
+)
+_SHOWN_TYPES = (b"image/", b"audio/", b"video/")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer of the guard's own. The text is constant: it repeats nothing of the request."""
+
+    status: int
+    text: str
+    close: bool = False
+
+
+class SealedAnswer:
+    """An answer on its way out: its headers sealed, its body untouched and unbuffered."""
+
+    def __init__(self, send: Send, *, path: str, body: BoundedBody) -> None:
+        self._send = send
+        self._path = path
+        self._body = body
+        self.has_started = False
+
+    async def send(self, message: Message) -> None:
+        if self._body.is_over and not self.has_started:
+            return  # what the app says of a body that was cut off; the guard says it better
+        if message["type"] == "http.response.start":
+            self.has_started = True
+            kept = [(name, value) for name, value in message.get("headers", []) if name.lower() in _HEADERS_OUT]
+            message = {**message, "headers": sealed(kept, self._path if message["status"] < 400 else "")}
+        await self._send(message)
+
+
+def sealed(headers: list[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
+    """`headers` and all that every answer carries."""
+    is_file = path.startswith(FILE_ROUTE)
+    if is_file and not _may_be_shown(headers):
+        names = [value for name, value in headers if name == b"content-disposition" and value.startswith(b"attachment")]
+        headers = [(name, value) for name, value in headers if name not in (b"content-type", b"content-disposition")]
+        headers += [
+            (b"content-type", b"application/octet-stream"),
+            (b"content-disposition", names[0] if names else b"attachment"),
+        ]
+    # Names below /assets/ hold a hash of what they name; everything else may change or holds a person's words.
+    keep = b"private, max-age=31536000, immutable" if path.startswith("/assets/") else b"no-store"
+    return [
+        *headers,
+        (b"cache-control", keep),
+        (b"content-security-policy", (FILE_POLICY if is_file else POLICY).encode()),
+        (b"cross-origin-opener-policy", b"same-origin"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+        (b"permissions-policy", _PERMISSIONS.encode()),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-frame-options", b"DENY"),
+    ]
+
+
+def _may_be_shown(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a file is a picture or a sound, and not a page in disguise (a drawing in SVG is one)."""
+    kinds = [value.lower() for name, value in headers if name == b"content-type"]
+    return len(kinds) == 1 and kinds[0].startswith(_SHOWN_TYPES) and b"svg" not in kinds[0] and b"xml" not in kinds[0]
+
+
+async def refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers instead of the app. A long body that is on its way is read and thrown away, for a while."""
+    body = refusal.text.encode() + b"\n"
+    own = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    is_long = refusal.close or declared_length(scope) > DRAINED_BYTES or bool(values(scope, b"transfer-encoding"))
+    if is_long:
+        own.append((b"connection", b"close"))
+    sent = b"" if scope["method"] == "HEAD" else body
+    await send({"type": "http.response.start", "status": refusal.status, "headers": sealed(own, "")})
+    await send({"type": "http.response.body", "body": sent, "more_body": is_long})
+    if is_long:
+        # Closing while the visitor still writes would reset the connection, and the answer would be lost on its way.
+        await _drain(receive)
+        await send({"type": "http.response.body"})
+
+
+async def _drain(receive: Receive) -> None:
+    try:
+        async with asyncio.timeout(LINGER_SECONDS):
+            while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+                pass
+    except TimeoutError:
+        return
