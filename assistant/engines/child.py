@@ -1,0 +1,103 @@
+"""The child process in which the built-in engine runs: llama.cpp's own server, on a loopback port, behind a key.
+
+Protocol: one JSON line on standard input (see `Order`), one JSON line on standard output once it answers
+({"port": 1234}, or {"error": "model" | "engine"}). It ends when its standard input does, so that it cannot outlive
+its parent, however that ends. llama.cpp's log goes to standard error. Needs nothing of Hearth but this file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+# Reading a prompt is cancelled only between batches. 256 is the compromise that was measured; see CHANGELOG.
+BATCH_TOKENS = 256
+PROMPT_CACHE_MIB = 512
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run. `threads` 0 leaves the number to llama.cpp."""
+
+    model_path: str
+    model_id: str
+    key: str
+    context_tokens: int
+    threads: int = 0
+    batch_tokens: int = BATCH_TOKENS
+
+
+def main() -> None:
+    """Serves until the parent closes our standard input."""
+    answer = _claim_stdout()
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return
+    order = Order(**json.loads(line))
+    ended = threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True)
+    ended.start()
+    try:
+        server = _serve(order)
+    except RuntimeError as error:  # what xllamacpp raises for a file it cannot load
+        sys.stderr.write(f"hearth engine: {error}\n")
+        _say(answer, {"error": "model"})
+        os._exit(1)
+    except ImportError as error:
+        sys.stderr.write(f"hearth engine: {error}\n")
+        _say(answer, {"error": "engine"})
+        os._exit(1)
+    _say(answer, {"port": urlsplit(server.listening_address).port})
+    ended.join()
+
+
+def _claim_stdout() -> int:
+    """The real standard output, for us alone: whatever else is printed in this process goes to standard error."""
+    answer = os.dup(1)
+    os.dup2(2, 1)
+    return answer
+
+
+def _say(answer: int, message: dict[str, Any]) -> None:
+    os.write(answer, (json.dumps(message) + "\n").encode("utf-8"))
+
+
+def _end_with_parent() -> None:
+    """Blocks until standard input ends. `_exit`, because threads of llama.cpp hold up an orderly end for seconds."""
+    while os.read(0, 4096):
+        pass
+    os._exit(0)
+
+
+def _serve(order: Order) -> Any:
+    """A server that answers: its constructor returns when the model is loaded and the port is open."""
+    import xllamacpp  # noqa: PLC0415  # late: the thread that ends us must run first
+
+    params = xllamacpp.CommonParams()  # pyright: ignore[reportAttributeAccessIssue]
+    params.model.path = order.model_path
+    params.model_alias = {order.model_id}
+    params.n_ctx = order.context_tokens
+    params.n_batch = params.n_ubatch = order.batch_tokens
+    params.n_parallel = 1  # one slot: the chat's prefix stays in it
+    params.cache_ram_mib = PROMPT_CACHE_MIB  # so that a request for a title does not cost the chat its prefix
+    params.use_jinja = True
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [order.key]
+    params.cors_origins = ""
+    params.cors_credentials = False
+    params.ui = False
+    params.endpoint_slots = False
+    params.endpoint_props = False
+    params.offline = True
+    if order.threads:
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = order.threads
+    return xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+if __name__ == "__main__":
+    main()

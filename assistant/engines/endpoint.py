@@ -1,0 +1,240 @@
+"""An engine behind an address: any server that speaks the OpenAI chat completions protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+from assistant.engines import AnswerFinished, EngineEvent, EngineIdentity, EngineKind, GenerationOptions
+from assistant.engines.deltas import Deltas
+from assistant.engines.faults import Asked, Refused, adapted, from_error_event, from_refusal, is_worth_a_retry
+from assistant.engines.limits import Limits
+from assistant.engines.prompt import to_request_messages
+from assistant.engines.sse import EventData
+from assistant.errors import EngineError, Interrupted, ModelMissing, NotCompatible
+from assistant.events import ReasoningDelta, TextDelta, UsageReported
+from assistant.messages import Message
+
+if TYPE_CHECKING:
+    from assistant.engines.wire import Reply, Wire
+
+_USAGE_GRACE_SECONDS = 3.0  # how long the usage may come behind the finish reason
+_MEDIA_TYPES = frozenset({"text/event-stream", "application/json", "application/x-ndjson", ""})
+
+
+class EndpointEngine:
+    """Answers through the server at `url` (the base address that ends in /v1).
+
+    Without a model, the first one that the server lists and that looks as if it could chat. The key goes to this
+    address and nowhere else. Use from one event loop at a time.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        kind: EngineKind = "endpoint",
+        limits: Limits | None = None,
+    ) -> None:
+        self._url, self._model = url.rstrip("/"), model or ""
+        self._kind: EngineKind = kind
+        self._api_key, self._limits = api_key, limits or Limits()
+        self._wire: tuple[asyncio.AbstractEventLoop, Wire] | None = None
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity(self._kind, self._model, self._url)
+
+    async def start(self) -> None:
+        """Loads the client's code, which takes half a second."""
+        await asyncio.to_thread(load_client)
+
+    async def models(self) -> list[str]:
+        wire = await self._connected()
+        try:
+            listed = await wire.models()
+        except Refused as refused:
+            raise from_refusal(refused, self._asked()) from None
+        return [name for name in listed if not (self._api_key and self._api_key in name)]
+
+    async def stream(self, messages: Sequence[Message], options: GenerationOptions) -> AsyncGenerator[EngineEvent]:
+        request = await self._request(messages, options)
+        deltas, began = Deltas(), None
+        async with AsyncExitStack() as connection:
+            reply = await self._opened(request, connection)
+            words = self._words(reply, deltas)
+            async with aclosing(words):
+                async for word in words:
+                    began = began or monotonic()
+                    yield word
+        if deltas.reason is None:
+            raise Interrupted("engine-ended-early", url=self._url)
+        rate = deltas.tokens_per_second or _rate(deltas.completion_tokens, began)
+        if (deltas.prompt_tokens, deltas.completion_tokens, rate) != (None, None, None):
+            yield UsageReported(deltas.prompt_tokens, deltas.completion_tokens, rate)
+        yield AnswerFinished(deltas.reason, deltas.tool_calls)
+
+    async def aclose(self) -> None:
+        wire, self._wire = self._wire, None
+        if wire is not None and wire[0] is asyncio.get_running_loop():
+            await wire[1].aclose()
+
+    def _asked(self) -> Asked:
+        return Asked(self._url, self._model, has_key=bool(self._api_key))
+
+    async def _connected(self) -> Wire:
+        loop = asyncio.get_running_loop()
+        if self._wire is None or self._wire[0] is not loop:
+            wire = await asyncio.to_thread(_new_wire, self._url, api_key=self._api_key, limits=self._limits)
+            self._wire = (loop, wire)
+        return self._wire[1]
+
+    async def _request(self, messages: Sequence[Message], options: GenerationOptions) -> dict[str, Any]:
+        if not self._model:
+            self._model = await self._first_model()
+        request: dict[str, Any] = {
+            "model": self._model,
+            "messages": to_request_messages(messages),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if options.temperature is not None:
+            request["temperature"] = options.temperature
+        if options.max_tokens is not None:
+            request["max_tokens"] = options.max_tokens
+        return request
+
+    async def _first_model(self) -> str:
+        try:
+            listed = await self.models()
+        except NotCompatible as error:
+            # A gateway need not list its models: then the person has to name one.
+            if error.key != "engine-no-chat-here":
+                raise
+            raise ModelMissing("engine-name-a-model", url=self._url) from None
+        if not listed:
+            raise ModelMissing("engine-no-models", url=self._url)
+        return default_model(listed)
+
+    async def _opened(self, request: dict[str, Any], connection: AsyncExitStack) -> Reply:
+        """Asks, and asks again where that may help: before the first word only, and not for long."""
+        wire = await self._connected()
+        retries = 0
+        while True:
+            try:
+                async with asyncio.timeout(self._limits.first_byte_seconds):
+                    return _checked(await connection.enter_async_context(wire.chat(request)), self._url)
+            except TimeoutError:
+                raise Interrupted("engine-silent", url=self._url) from None
+            except Refused as refused:
+                changed = adapted(request, refused)
+                wait = self._limits.retry_wait_seconds(retries, asked=refused.retry_after_seconds)
+                if changed is not None:
+                    request = changed
+                elif wait is not None and is_worth_a_retry(refused):
+                    retries += 1
+                    await asyncio.sleep(wait)
+                else:
+                    raise from_refusal(refused, self._asked()) from None
+
+    async def _words(self, reply: Reply, deltas: Deltas) -> AsyncGenerator[TextDelta | ReasoningDelta]:
+        """The words of an answer as they come. After the finish reason only the usage is waited for, and no fault
+        counts any more. A chunk that is no JSON is passed over, and said at the end: the words behind it are kept."""
+        is_garbled = False
+        try:
+            async with aclosing(self._payloads(reply, deltas)) as payloads:
+                async for payload in payloads:
+                    if payload == "[DONE]":
+                        break
+                    chunk = _decoded(payload)
+                    is_garbled = is_garbled or (chunk is None and payload.startswith("{"))
+                    for word in deltas.take(chunk):
+                        yield word
+                    self._raise_for(chunk, deltas)
+        except EngineError:
+            if deltas.reason is None or deltas.broke_off:
+                raise
+        if is_garbled or (reply.media_type != "text/event-stream" and not deltas.chunks):
+            raise (Interrupted("engine-garbled", url=self._url) if deltas.chunks else self._stranger())
+
+    async def _payloads(self, reply: Reply, deltas: Deltas) -> AsyncGenerator[str]:
+        """The JSON texts in an answer. The clock counts them and not bytes, so that a trickle is no sign of life."""
+        events = EventData()
+        is_stream = reply.media_type in ("text/event-stream", "")
+        whole: list[bytes] = []
+        deadline = monotonic() + self._limits.first_byte_seconds
+        while (chunk := await self._next(reply, deadline=deadline, deltas=deltas)) is not None:
+            if not is_stream:
+                whole.append(chunk)
+                continue
+            for payload in events.feed(chunk):
+                deadline = monotonic() + self._limits.stall_seconds
+                yield payload
+            if events.is_overlong:
+                raise Interrupted("engine-line-too-long", url=self._url)
+            if deltas.reason is not None:
+                deadline = min(deadline, monotonic() + _USAGE_GRACE_SECONDS)
+        for payload in events.finish() if is_stream else [b"".join(whole).decode("utf-8", "replace").strip()]:
+            yield payload
+
+    async def _next(self, reply: Reply, *, deadline: float, deltas: Deltas) -> bytes | None:
+        try:
+            async with asyncio.timeout(max(0.0, deadline - monotonic())):
+                return await anext(reply.chunks, None)
+        except TimeoutError:
+            raise Interrupted("engine-stalled" if deltas.chunks else "engine-silent", url=self._url) from None
+
+    def _raise_for(self, chunk: object, deltas: Deltas) -> None:
+        """Servers put faults into the stream once it has begun: llama.cpp, vLLM and OpenRouter each in their way."""
+        fields = cast("Mapping[str, Any]", chunk) if isinstance(chunk, dict) else {}
+        error = fields if fields.get("object") == "error" else fields.get("error")
+        if error:
+            raise from_error_event(error, self._asked())
+        if deltas.broke_off:
+            raise Interrupted("engine-server-fault", url=self._url, status="?")
+
+    def _stranger(self) -> NotCompatible:
+        return NotCompatible("engine-not-compatible", url=self._url)
+
+
+def default_model(listed: Sequence[str]) -> str:
+    """The first model that is not plainly for something else: Ollama and LM Studio list embedding models too."""
+    others = ("embed", "whisper", "tts", "rerank", "dall-e", "moderation", "bge-", "clip")
+    return next((name for name in listed if not any(word in name.lower() for word in others)), listed[0])
+
+
+def load_client() -> type[Wire]:
+    """The openai client's code, for a thread: the first time it takes half a second and more."""
+    from assistant.engines.wire import Wire  # noqa: PLC0415  # late: see above
+
+    return Wire
+
+
+def _new_wire(url: str, *, api_key: str | None, limits: Limits) -> Wire:
+    return load_client()(url, api_key=api_key, limits=limits)
+
+
+def _checked(reply: Reply, url: str) -> Reply:
+    if reply.status in (204, 205) or reply.media_type not in _MEDIA_TYPES:
+        raise NotCompatible("engine-not-compatible", url=url)
+    return reply
+
+
+def _decoded(payload: str) -> object:
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _rate(tokens: int | None, began: float | None) -> float | None:
+    """Tokens per second since the first word; None where that is too short to tell."""
+    if tokens is None or began is None or (elapsed := monotonic() - began) < 0.05:
+        return None
+    return tokens / elapsed

@@ -1,0 +1,239 @@
+"""Which of our errors a fault at an endpoint is. Pure.
+
+What the server wrote decides, and never becomes part of a sentence: it may echo the key or the chat.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from assistant.errors import (
+    Busy,
+    ContextFull,
+    EngineError,
+    Interrupted,
+    ModelMissing,
+    NotCompatible,
+    Unreachable,
+    WrongKey,
+)
+
+
+class Refused(Exception):  # noqa: N818  # named as a fact, like our errors
+    """The endpoint answered a request with an HTTP error. `body` is for reading by this module only."""
+
+    def __init__(self, status: int, body: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.body = body
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked of whom, for the sentences: the address, the model's id, whether a key went along."""
+
+    url: str
+    model: str
+    has_key: bool
+
+
+_CONTEXT = re.compile(
+    r"exceeds? the available context size|exceed_context_size|context_length_exceeded|maximum context length|"
+    r"context (length|window|size)[^.]{0,40}(exceed|overflow|full|too (small|short))|"
+    r"(exceed|overflow|larger than|longer than|greater than|more than)[^.]{0,40}context (length|window|size)|"
+    r"prompt (is )?too long|input (is )?too long|input length and|too many (input )?tokens",
+    re.IGNORECASE,
+)
+_MODEL = re.compile(
+    r"model_not_found|model[^.{}]{0,120}(not found|does not exist|not exist|is not available|not loaded|unknown)|"
+    r"(unknown|invalid|no such|no) model|no models loaded",
+    re.IGNORECASE | re.DOTALL,
+)
+_KEY = re.compile(
+    r"(invalid|incorrect|missing|wrong|no)[^.]{0,20}(api|auth|bearer|access)[ _-]?(key|token|header)?\b|"
+    r"authentication_error",
+    re.IGNORECASE,
+)
+_MEMORY = re.compile(
+    r"(system|available|enough|insufficient|out of|free) (v?ram|memory)|failed to allocate", re.IGNORECASE
+)
+_NEEDS_TLS = re.compile(r"HTTP request (was sent )?to an? HTTPS (server|port)", re.IGNORECASE)
+_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|billing|credit", re.IGNORECASE)
+_FIELD = re.compile(
+    r"(unknown|unrecognized|unexpected|extra|unsupported|additional|invalid)[^.]{0,40}(field|argument|param|propert|input|key)",
+    re.IGNORECASE,
+)
+
+
+def from_refusal(refused: Refused, asked: Asked) -> EngineError:
+    """The error for an answer with an HTTP error status."""
+    text = readable(refused.body)
+    if (error := _by_words(text, asked, status=refused.status)) is not None:
+        return error
+    match refused.status:
+        case 401 | 403 | 407:
+            return WrongKey("engine-key-refused" if asked.has_key else "engine-key-wanted", url=asked.url)
+        case 404 | 405 | 410 | 501:
+            return NotCompatible("engine-no-chat-here", url=asked.url)
+        case 402:
+            return Busy("engine-quota", url=asked.url)
+        case 408 | 504:
+            return Interrupted("engine-silent", url=asked.url)
+        case 413:
+            return ContextFull("engine-context-full")
+        case 429 | 503 | 529:
+            return _busy(refused, asked)
+        case status if status >= 500:
+            return Interrupted("engine-server-fault", url=asked.url, status=status)
+        case status:
+            return NotCompatible("engine-refused", url=asked.url, status=status)
+
+
+def from_error_event(error: object, asked: Asked) -> EngineError:
+    """The error for an object `{"error": ...}` inside a stream or in place of an answer."""
+    fields = cast("Mapping[str, Any]", error) if isinstance(error, dict) else {}
+    code = fields.get("code")
+    text = readable(json.dumps(error))
+    if isinstance(code, int) and 400 <= code < 600:
+        return from_refusal(Refused(code, text), asked)
+    return _by_words(text, asked, status=0) or Interrupted(
+        "engine-server-fault", url=asked.url, status=code_or_none(code)
+    )
+
+
+def from_connection(fault: BaseException, asked: Asked, *, has_begun: bool = False) -> EngineError:
+    """The error for a connection that could not be made, or that broke (`has_begun`: in the middle of an answer)."""
+    if has_begun:
+        return Interrupted("engine-cut", url=asked.url)
+    causes = list(_causes(fault))
+    names = {type(cause).__name__ for cause in causes}
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return Unreachable("engine-certificate", url=asked.url)
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return Unreachable("engine-not-tls", url=asked.url)
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return Unreachable("engine-unknown-host", url=asked.url)
+    if names & {"InvalidURL", "UnsupportedProtocol", "LocalProtocolError"}:
+        return Unreachable("engine-address", url=asked.url)
+    if names & {"ConnectTimeout"}:
+        return Unreachable("engine-no-reply", url=asked.url)
+    if names & {"ProxyError"}:
+        return Unreachable("engine-proxy", url=asked.url)
+    if names & {"TimeoutException", "ReadTimeout", "WriteTimeout", "PoolTimeout", "TimeoutError"}:
+        return Interrupted("engine-silent", url=asked.url)
+    if any(isinstance(cause, OSError) and cause.errno in _NO_ROUTE for cause in causes):
+        return Unreachable("engine-no-route", url=asked.url)
+    if "ConnectError" in names or any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return Unreachable("engine-refused-connection", url=asked.url)
+    if "RemoteProtocolError" in names and not any("disconnected" in str(cause) for cause in causes):
+        return NotCompatible("engine-not-http", url=asked.url)
+    return Interrupted("engine-closed", url=asked.url)
+
+
+def is_worth_a_retry(refused: Refused) -> bool:
+    """Whether the same request may succeed a little later."""
+    return refused.status in (429, 503, 529) and not _QUOTA.search(refused.body)
+
+
+def adapted(request: Mapping[str, Any], refused: Refused) -> dict[str, Any] | None:
+    """The request without what this server does not know; None where nothing can be left out."""
+    if refused.status not in (400, 422):
+        return None
+    text = refused.body
+    if "max_tokens" in request and "max_completion_tokens" in text:  # OpenAI's reasoning models want the new name
+        renamed = {name: value for name, value in request.items() if name != "max_tokens"}
+        return renamed | {"max_completion_tokens": request["max_tokens"]}
+    names_it = "stream_options" in text or "include_usage" in text
+    if "stream_options" in request and (names_it or _FIELD.search(text)):
+        return {name: value for name, value in request.items() if name != "stream_options"}
+    return None
+
+
+def readable(body: str) -> str:
+    """A fault's own words without the server's echo of the request, which FastAPI puts under "input"."""
+    try:
+        return json.dumps(_without_input(json.loads(body)))
+    except (ValueError, RecursionError):
+        return body
+
+
+def code_or_none(code: object) -> str:
+    return str(code) if isinstance(code, int) else "?"
+
+
+_NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENETDOWN, errno.EHOSTDOWN})
+
+
+def _by_words(text: str, asked: Asked, *, status: int) -> EngineError | None:
+    """What the fault's words say, where they are clearer than the status."""
+    if status in (401, 407):
+        return None
+    if _CONTEXT.search(text):
+        return _context_full(text)
+    if _NEEDS_TLS.search(text):
+        return Unreachable("engine-needs-tls", url=asked.url)
+    if status not in (429, 503) and _MEMORY.search(text):
+        return ModelMissing("engine-memory", model=asked.model)
+    if status in (0, 400, 404, 422, 500) and _MODEL.search(text):
+        return ModelMissing("engine-model-unknown", model=asked.model, url=asked.url)
+    if status in (0, 400) and _KEY.search(text):
+        return WrongKey("engine-key-refused" if asked.has_key else "engine-key-wanted", url=asked.url)
+    if status in (400, 422) and "temperature" in text:
+        return NotCompatible("engine-temperature", model=asked.model)
+    return None
+
+
+def _context_full(text: str) -> ContextFull:
+    """With the two numbers where the text holds them: what was asked and what fits."""
+    used = re.search(
+        r"request \((\d+) tokens\)|n_prompt_tokens\W+(\d+)|(?:resulted in|requested|contains)[^\d.]{0,40}(\d+)", text
+    )
+    fits = re.search(
+        r"context size \((\d+)|n_ctx\W+(\d+)|maximum context length (?:is|of) (\d+)|"
+        r"context (?:length|window)[^\d.]{0,20}(\d+)",
+        text,
+    )
+    if used is None or fits is None:
+        return ContextFull("engine-context-full")
+    tokens, limit = (next(number for number in found.groups() if number) for found in (used, fits))
+    return ContextFull("engine-context-full-by", tokens=int(tokens), limit=int(limit))
+
+
+def _busy(refused: Refused, asked: Asked) -> Busy:
+    if refused.status == 503 and "loading model" in refused.body.lower():
+        return Busy("engine-loading", url=asked.url)
+    if _QUOTA.search(refused.body):
+        return Busy("engine-quota", url=asked.url)
+    if refused.retry_after_seconds is not None:
+        return Busy("engine-busy-for", url=asked.url, seconds=max(1, round(refused.retry_after_seconds)))
+    return Busy("engine-busy", url=asked.url)
+
+
+def _causes(fault: BaseException) -> Iterator[BaseException]:
+    """The fault, what caused it, and the members of groups: a failed connect is one group per address tried."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [fault]
+    while waiting:
+        cause = waiting.pop()
+        if cause is None or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        waiting += [cause.__cause__, cause.__context__]
+        if isinstance(cause, BaseExceptionGroup):
+            waiting.extend(cast("BaseExceptionGroup[BaseException]", cause).exceptions)
+
+
+def _without_input(value: object) -> object:
+    if isinstance(value, dict):
+        fields = cast("dict[str, object]", value)
+        return {name: _without_input(item) for name, item in fields.items() if name != "input"}
+    return [_without_input(item) for item in cast("list[object]", value)] if isinstance(value, list) else value

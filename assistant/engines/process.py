@@ -1,0 +1,158 @@
+"""The parent's side of the engine child: starts it, hands it its key, learns its port, notices its end, ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic
+from typing import IO, cast
+
+from assistant.engines.child import Order
+from assistant.errors import ModelMissing, Unreachable
+
+_END_SECONDS = 0.6  # for each of: asked to end, told to end
+# What a program needs to find its libraries, its devices and its temporary files. No keys among them.
+_ENVIRONMENT = ("PATH", "HOME", "USERPROFILE", "LANG", "LC_ALL", "TEMP", "TMP", "TMPDIR", "SYSTEMROOT", "WINDIR")
+_ENVIRONMENT_PREFIXES = ("LD_LIBRARY_", "DYLD_", "CUDA_VISIBLE_", "HIP_VISIBLE_", "GGML_", "OMP_NUM_")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a running child answers, and the key that opens it."""
+
+    url: str
+    key: str
+
+
+class EngineProcess:
+    """One child. Every method may block: call them in a thread."""
+
+    def __init__(self, process: subprocess.Popen[bytes], address: Address) -> None:
+        self._process = process
+        self.address = address
+
+    @staticmethod
+    def start(
+        model: Path, *, model_id: str, context_tokens: int, log_file: Path, ready_seconds: float = 120
+    ) -> EngineProcess:
+        """A child that answers. Raises ModelMissing for a model that cannot be loaded and Unreachable for the rest."""
+        check_model_file(model)
+        key = secrets.token_urlsafe(32)
+        order = Order(str(model), model_id, key, context_tokens)
+        with _private_log(log_file) as log:
+            process = _spawn(log)
+        try:
+            address = _address(process, order, ready_seconds=ready_seconds)
+        except BaseException:
+            _end(process)
+            raise
+        return EngineProcess(process, address)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether the child ends by itself in this time: a broken connection is seen before the death behind it."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return self.has_ended
+
+    def end(self) -> None:
+        """Ends the child, within 2 seconds."""
+        _end(self._process)
+
+
+def check_model_file(model: Path) -> None:
+    """Raises ModelMissing where the file is not there, cannot be read or is no model: llama.cpp would say it worse."""
+    try:
+        with model.open("rb") as file:
+            magic = file.read(4)
+    except FileNotFoundError:
+        raise ModelMissing("engine-model-gone", name=model.name) from None
+    except OSError as error:
+        raise ModelMissing("engine-model-unreadable", name=model.name, reason=error.strerror or "?") from error
+    if magic != b"GGUF":
+        raise ModelMissing("engine-model-damaged", name=model.name)
+
+
+def _private_log(log_file: Path) -> IO[bytes]:
+    """The log, empty and for this user only. Without one (a full disk), the child's words go nowhere."""
+    try:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        return os.fdopen(handle, "wb")
+    except OSError:
+        return Path(os.devnull).open("wb")
+
+
+def _spawn(log: IO[bytes]) -> subprocess.Popen[bytes]:
+    is_frozen = bool(getattr(sys, "frozen", False))
+    command = [sys.executable, "engine"] if is_frozen else [sys.executable, "-P", "-m", "assistant.engines.child"]
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=_environment(os.environ),
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            start_new_session=os.name == "posix",  # Ctrl+C in a terminal is for Hearth, which then ends the child
+        )
+    except OSError as error:
+        raise Unreachable("engine-not-started", reason=error.strerror or "?") from error
+
+
+def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in ours.items()
+        if name.upper() in _ENVIRONMENT or name.upper().startswith(_ENVIRONMENT_PREFIXES)
+    }
+
+
+def _address(process: subprocess.Popen[bytes], order: Order, *, ready_seconds: float) -> Address:
+    """Gives the order and waits for the port. A timer ends a child that is silent, and with it the waiting."""
+    orders, answers = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+    began = monotonic()
+    timer = threading.Timer(ready_seconds, process.kill)
+    timer.start()
+    try:
+        with contextlib.suppress(OSError):  # it ended already: the empty answer below says so
+            orders.write(json.dumps(asdict(order)).encode("utf-8") + b"\n")
+            orders.flush()
+        line = answers.readline()
+    finally:
+        timer.cancel()
+    answer = json.loads(line) if line else {}
+    if port := answer.get("port"):
+        return Address(f"http://127.0.0.1:{port}/v1", order.key)
+    name = Path(order.model_path).name
+    if answer.get("error") == "model":
+        raise ModelMissing("engine-model-damaged", name=name)
+    if answer.get("error") == "engine":
+        raise Unreachable("engine-library-missing")
+    if monotonic() - began >= ready_seconds:
+        raise Unreachable("engine-not-ready", seconds=round(ready_seconds))
+    # Killed by the system for want of memory, or by an instruction that this processor does not have.
+    raise Unreachable("engine-died-at-start", name=name)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):
+            cast("IO[bytes]", pipe).close()  # end of input: the child ends itself
+    for stronger in (process.terminate, process.kill):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_END_SECONDS)
+            return
+        stronger()
+    process.wait(_END_SECONDS)
