@@ -28,6 +28,17 @@
   down.addEventListener("click", () => { following = true; toBottom(); });
 
   let lastTop = 0;
+  // Each tab has its own place in the one page: a chat its end (or where the reader was), another tab its top.
+  let chatWasOpen = true;
+  let placeInChat = 0;
+  const noticeTab = () => {
+    if (chatIsOpen() === chatWasOpen) return;
+    chatWasOpen = !chatWasOpen;
+    if (!chatWasOpen) { placeInChat = lastTop; down.hidden = true; root().scrollTo({ top: 0 }); }
+    else if (following) toBottom();
+    else { root().scrollTo({ top: placeInChat }); down.hidden = false; }
+  };
+
   addEventListener("scroll", () => {
     if (!chatIsOpen()) return;
     if (atBottom()) following = true;
@@ -47,14 +58,23 @@
     navigator.clipboard.writeText = (text) => write(clean(String(text)));
   }
 
-  addEventListener("DOMContentLoaded", () => {
+  const start = () => {
     document.body.append(down);
     const label = document.documentElement.lang;
     if (!label) document.documentElement.lang = "en";
     applyTheme();
+    const sizes = new ResizeObserver(() => { if (following && chatIsOpen()) toBottom(); });
+    let column = null;
     new MutationObserver(() => {
       applyTheme();
-      if (following && chatIsOpen()) toBottom();
-    }).observe(document.body, { childList: true, subtree: true, characterData: true, attributeFilter: ["class"], attributes: true });
-  });
+      noticeTab();
+      const now = document.querySelector("#chat-column");
+      if (now === column) return;
+      column = now;
+      sizes.disconnect();
+      if (column) sizes.observe(column);
+    }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["class", "style"] });
+  };
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
+  else start(); // Gradio puts the head's scripts in once it runs
 })();

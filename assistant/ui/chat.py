@@ -50,7 +50,7 @@ def build_chat(blocks: gr.Blocks, conversations: Conversations, configuration: C
     """Lays the tab out and wires it. Handlers read inputs, call the conversation and yield what changed."""
     state = gr.State(PageState())
     with gr.Row(elem_id="chat-bar"):
-        notice = gr.Markdown(_notice(configuration, t), elem_id="notice", container=False)
+        notice = gr.Markdown(elem_id="notice", container=False, visible=False)
         new_chat = gr.Button(t("chat.new"), elem_id="new-chat", variant="secondary", size="sm", scale=0)
     with gr.Column(elem_id="chat-column", scale=1):
         earlier = gr.Button(t("chat.earlier"), elem_id="chat-earlier", size="sm", variant="secondary", visible=False)
@@ -91,7 +91,7 @@ def build_chat(blocks: gr.Blocks, conversations: Conversations, configuration: C
             send: gr.update(visible=not running),
             stop: gr.update(visible=running),
             retry: gr.update(visible=conversation is not None and conversation.can_retry),
-            notice: _told(unsaved, t) if unsaved else _notice(configuration, t),
+            notice: _told(unsaved or configuration.notice, t),
             engine_line: engine_words(configuration, t),
         }
 
@@ -206,10 +206,9 @@ def _welcome(configuration: Configuration, t: Translator) -> str:
     return f"# {t('chat.welcome')}\n\n{about}"
 
 
-def _notice(configuration: Configuration, t: Translator) -> str:
-    return _told(configuration.notice, t) if configuration.notice else ""
-
-
-def _told(error: HearthError, t: Translator) -> str:
-    """An error as the banner's HTML."""
-    return f"<strong>{escape(error.message_in(t))}</strong> {escape(error.hint_in(t))}"
+def _told(error: HearthError | None, t: Translator) -> Changes:
+    """The banner with an error, or no banner."""
+    if error is None:
+        return gr.update(value="", visible=False)
+    said = f"<strong>{escape(error.message_in(t))}</strong> {escape(error.hint_in(t))}"
+    return gr.update(value=said, visible=True)
