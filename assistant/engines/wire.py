@@ -11,7 +11,6 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -19,9 +18,10 @@ from urllib.request import getproxies, proxy_bypass
 import httpx2
 import openai
 
+from assistant.engines.address import is_loopback
 from assistant.engines.faults import Asked, Refused, from_connection
 from assistant.engines.limits import Limits
-from assistant.errors import EngineError, Interrupted, NotCompatible, Unreachable
+from assistant.errors import EngineError, Interrupted, NotCompatible, Unreachable, WrongKey
 
 # The openai client adds more: the system, the Python version, whatever OPENAI_CUSTOM_HEADERS holds.
 _SENT_HEADERS = frozenset({"host", "accept", "content-type", "content-length", "transfer-encoding", "connection"})
@@ -49,6 +49,8 @@ class Wire:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._url, self._has_key, self._limits = url, bool(api_key), limits
         asked = Asked(url, "", has_key=bool(api_key))
+        if api_key and not all("!" <= character <= "~" for character in api_key):
+            raise WrongKey("engine-key-characters")
         try:
             transport = _BoundedTransport(_transport(url), api_key=api_key, answer_bytes=limits.answer_bytes)
             self._client = openai.AsyncOpenAI(
@@ -184,14 +186,6 @@ class _BoundedStream(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower().rstrip(".") == "localhost" or host.lower().rstrip(".").endswith(".localhost")
 
 
 def _transport(url: str) -> httpx2.AsyncHTTPTransport:
