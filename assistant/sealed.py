@@ -10,6 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 from assistant.payload import BoundedBody, declared_length, values
 
 LINGER_SECONDS = 5.0
+SILENCE_SECONDS = 0.5
 DRAINED_BYTES = 64_000
 FILE_ROUTE = "/gradio_api/file="
 
@@ -108,9 +109,14 @@ async def refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -
 
 
 async def _drain(receive: Receive) -> None:
+    """Reads what still comes, until it ends, falls silent, or has gone on for too long."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + LINGER_SECONDS
     try:
-        async with asyncio.timeout(LINGER_SECONDS):
-            while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
-                pass
+        while loop.time() < end:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                message = await receive()
+            if message["type"] != "http.request" or not message.get("more_body", False):
+                return
     except TimeoutError:
         return
