@@ -20,8 +20,7 @@ def create_app(
     `endpoint` (the base address that ends in /v1), `model` and `api_key` hold for this App only and are never saved.
     Raises StartError where the data dir cannot be used and SettingsError where `endpoint` is no address.
     """
-    from assistant.app import (
-        build_app,
-    )  # late: `import assistant` has to stay cheap for the window and the engine child
+    # late: `import assistant` has to stay cheap for the window and the engine child
+    from assistant.app import build_app
 
     return build_app(profile, endpoint=endpoint, model=model, api_key=api_key)

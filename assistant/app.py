@@ -12,9 +12,10 @@ from assistant.configuration import Configuration, Target, ThisRun
 from assistant.conversation import Conversations, EngineChoice
 from assistant.doctor import Report, examine
 from assistant.engines import Engine, GenerationOptions
+from assistant.engines.address import normalise_endpoint
 from assistant.engines.embedded import EmbeddedEngine
 from assistant.engines.endpoint import EndpointEngine
-from assistant.engines.probe import normalise_endpoint
+from assistant.engines.probe import Findings, probe, probe_engine
 from assistant.errors import EngineError, StartError
 from assistant.events import Event
 from assistant.keys import Keys
@@ -48,6 +49,7 @@ class App:
         # late: `ask` and `doctor` never load Gradio
         from assistant.guard import Guard
         from assistant.ui.page import build_page
+        from assistant.ui.settings_tab import TargetCheck
 
         store = Store(self.profile.database)
         conversations = Conversations(store, choose=self._choose)
@@ -62,7 +64,8 @@ class App:
             await self.aclose()
             store.close()
 
-        page = build_page(conversations, self._configuration, lifespan=lifespan)
+        check = TargetCheck(test=self._test, models=self._models)
+        page = build_page(conversations, self._configuration, check=check, lifespan=lifespan)
         self._guard = Guard(page, port=port)
         return self._guard
 
@@ -85,7 +88,11 @@ class App:
     async def examine(self) -> Report:
         """What `hearth doctor` reports. Never raises; whatever is wrong is a check in the report."""
         target = self._configuration.target
-        return await examine(self.profile, self._engine(target), endpoint=target.endpoint, api_key=target.api_key)
+        saved = self._configuration.settings.endpoint
+        configured = [address for address in dict.fromkeys((target.endpoint, saved)) if address]
+        return await examine(
+            self.profile, self._engine(target), endpoints=configured, key_for=self._configuration.key_for
+        )
 
     async def aclose(self) -> None:
         """Ends all engines; for callers that used `ask` or `examine` without a server."""
@@ -104,6 +111,24 @@ class App:
                 else EmbeddedEngine(starter_model(), log_file=self.profile.log_file.with_name("engine.log"))
             )
         return self._engines[target]
+
+    async def _test(self, target: Target) -> Findings:
+        """What the Settings tab's Test shows of an address that need not be saved yet."""
+        if target.endpoint:
+            return await probe(target.endpoint, api_key=target.api_key, model=target.model)
+        return await probe_engine(self._engine(target))
+
+    async def _models(self, target: Target) -> list[str]:
+        """What the model can be chosen from; empty where the address does not answer."""
+        if not target.endpoint:
+            return []
+        engine = EndpointEngine(target.endpoint, api_key=target.api_key)
+        try:
+            return await engine.models()
+        except EngineError:
+            return []
+        finally:
+            await engine.aclose()
 
     async def _warm_up(self) -> None:
         try:

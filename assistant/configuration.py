@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from assistant.engines.probe import normalise_endpoint
+from assistant.engines.address import normalise_endpoint
 from assistant.errors import SettingsError
 from assistant.keys import Keys, check_key
 from assistant.settings import Settings, SettingsFile
@@ -58,12 +58,16 @@ class Configuration:
         """A target of these, as typed into a form: a missing key is the one kept for that endpoint. Raises
         SettingsError where the address or the key cannot be one."""
         address = normalise_endpoint(endpoint) if endpoint.strip() else ""
-        key = check_key(api_key) if api_key.strip() else self._keys.get(address) if address else None
+        key = check_key(api_key) if api_key.strip() else self.key_for(address)
         return Target(address, model.strip() if address else "", key)
+
+    def key_for(self, endpoint: str) -> str | None:
+        """The key kept for the endpoint, in memory or on disk."""
+        return self._keys.get(endpoint) if endpoint else None
 
     def has_key(self, endpoint: str) -> bool:
         """Whether a key is kept for the endpoint, in memory or on disk."""
-        return bool(endpoint) and self._keys.get(endpoint) is not None
+        return self.key_for(endpoint) is not None
 
     def key_is_remembered(self, endpoint: str) -> bool:
         """Whether that key is on disk and so outlives this session."""

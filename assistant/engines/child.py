@@ -76,7 +76,7 @@ def _end_with_parent() -> None:
 
 def _serve(order: Order) -> Any:
     """A server that answers: its constructor returns when the model is loaded and the port is open."""
-    import xllamacpp  # noqa: PLC0415  # late: the thread that ends us must run first
+    import xllamacpp  # late: the thread that ends us must run first
 
     params = xllamacpp.CommonParams()  # pyright: ignore[reportAttributeAccessIssue]
     params.model.path = order.model_path

@@ -211,7 +211,7 @@ def default_model(listed: Sequence[str]) -> str:
 
 def load_client() -> type[Wire]:
     """The openai client's code, for a thread: the first time it takes half a second and more."""
-    from assistant.engines.wire import Wire  # noqa: PLC0415  # late: see above
+    from assistant.engines.wire import Wire  # late: see above
 
     return Wire
 

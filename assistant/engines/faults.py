@@ -26,7 +26,7 @@ from assistant.errors import (
 )
 
 
-class Refused(Exception):  # noqa: N818  # named as a fact, like our errors
+class Refused(Exception):  # named as a fact, like our errors
     """The endpoint answered a request with an HTTP error. `body` is for reading by this module only."""
 
     def __init__(self, status: int, body: str, *, retry_after_seconds: float | None = None) -> None:

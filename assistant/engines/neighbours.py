@@ -41,7 +41,7 @@ async def neighbours(ports: Sequence[int] = USUAL_PORTS, *, seconds: float = 0.5
 
 async def look(url: str, *, api_key: str | None = None, seconds: float = 0.5) -> Neighbour | None:
     """The chat server at a base address; None where none answers in time. One that wants a key counts as one."""
-    import httpx2  # noqa: PLC0415  # late: 0.1 s that only a report needs
+    import httpx2  # late: 0.1 s that only a report needs
 
     is_here = is_loopback(urlsplit(url).hostname or "")  # a proxy is for other machines
     headers = {"Accept-Encoding": "identity", "User-Agent": "Hearth"}

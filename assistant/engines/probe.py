@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import monotonic
 
-from assistant.engines import GenerationOptions
+from assistant.engines import Engine, GenerationOptions
 from assistant.engines.address import normalise_endpoint
 from assistant.engines.endpoint import EndpointEngine
 from assistant.engines.limits import Limits
@@ -27,7 +27,7 @@ _NAMES_SHOWN = 8
 class Findings:
     """What a test found. None stands for "not found out": a wrong address tells nothing about the key."""
 
-    url: str
+    url: str  # empty for the built-in engine
     has_key: bool = False
     is_reached: bool = False
     is_key_accepted: bool | None = None
@@ -46,6 +46,8 @@ class Findings:
 
     def sentences(self, t: Translator) -> list[str]:
         """What was found, for a person."""
+        if self.error is None and not self.url:
+            return [self._speed_sentence(t)]
         if self.error is None:
             return [t("probe.reached", url=self.url), self._key_sentence(t), self._speed_sentence(t)]
         if self.suggested_url:
@@ -76,7 +78,7 @@ class Findings:
 async def probe(
     url: str, *, api_key: str | None = None, model: str | None = None, limits: Limits = PROBE_LIMITS
 ) -> Findings:
-    """Lists the endpoint's models and asks for a very short answer. What goes wrong is in the findings, never raised."""
+    """Lists the models and asks for a very short answer. What goes wrong is in the findings, never raised."""
     findings = Findings(url.strip(), has_key=bool(api_key), model=(model or "").strip())
     try:
         findings = replace(findings, url=normalise_endpoint(url))
@@ -89,6 +91,15 @@ async def probe(
         return replace(findings, error=error)
     finally:
         await engine.aclose()
+
+
+async def probe_engine(engine: Engine) -> Findings:
+    """Asks an engine that is ours for a very short answer. What goes wrong is in the findings, never raised."""
+    try:
+        models = tuple(await engine.models())
+    except HearthError as error:
+        return Findings("", error=error)
+    return await _answered(engine, Findings("", models=models, model=engine.identity.model))
 
 
 async def _looked_at(engine: EndpointEngine, findings: Findings, *, limits: Limits, api_key: str | None) -> Findings:
@@ -107,7 +118,7 @@ async def _looked_at(engine: EndpointEngine, findings: Findings, *, limits: Limi
     return await _answered(engine, findings)
 
 
-async def _answered(engine: EndpointEngine, findings: Findings) -> Findings:
+async def _answered(engine: Engine, findings: Findings) -> Findings:
     began, first, rate = monotonic(), None, None
     try:
         options = GenerationOptions(max_tokens=_ANSWER_TOKENS)

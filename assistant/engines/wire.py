@@ -18,10 +18,10 @@ from urllib.request import getproxies, proxy_bypass
 import httpx2
 import openai
 
-from assistant.engines.address import is_loopback
+from assistant.engines.address import is_loopback, normalise_endpoint
 from assistant.engines.faults import Asked, Refused, from_connection
 from assistant.engines.limits import Limits
-from assistant.errors import EngineError, Interrupted, NotCompatible, Unreachable, WrongKey
+from assistant.errors import EngineError, Interrupted, NotCompatible, SettingsError, Unreachable, WrongKey
 
 # The openai client adds more: the system, the Python version, whatever OPENAI_CUSTOM_HEADERS holds.
 _SENT_HEADERS = frozenset({"host", "accept", "content-type", "content-length", "transfer-encoding", "connection"})
@@ -49,6 +49,10 @@ class Wire:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._url, self._has_key, self._limits = url, bool(api_key), limits
         asked = Asked(url, "", has_key=bool(api_key))
+        try:
+            normalise_endpoint(url)
+        except SettingsError:
+            raise Unreachable("engine-address", url=url) from None
         if api_key and not all("!" <= character <= "~" for character in api_key):
             raise WrongKey("engine-key-characters")
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -18,8 +17,7 @@ from assistant.errors import HearthError
 from assistant.i18n import Translator
 from assistant.ui.pace import Pace
 from assistant.ui.render import render_live, render_messages
-
-log = logging.getLogger(__name__)
+from assistant.ui.wiring import Changes, wire
 
 SCREENFUL = 30
 MATHS: list[dict[str, str | bool]] = [
@@ -27,8 +25,6 @@ MATHS: list[dict[str, str | bool]] = [
     {"left": "\\[", "right": "\\]", "display": True},
     {"left": "\\(", "right": "\\)", "display": False},
 ]
-
-Changes = dict[Any, Any]
 
 
 @dataclass
@@ -39,146 +35,161 @@ class PageState:
     shown: int = SCREENFUL
 
 
-@dataclass(frozen=True)
 class ChatTab:
-    """What other tabs may change here."""
+    """Lays the tab out in the Blocks that is open. Handlers read inputs, call the conversation, yield what changed."""
 
-    engine_line: gr.Markdown
+    def __init__(self, conversations: Conversations, configuration: Configuration, t: Translator) -> None:
+        self._conversations, self._configuration, self._t = conversations, configuration, t
+        self._state = gr.State(PageState())
+        with gr.Row(elem_id="chat-bar"):
+            self._notice = gr.Markdown(elem_id="notice", container=False, visible=False)
+            self._new = gr.Button(t("chat.new"), elem_id="new-chat", size="sm", scale=0)
+        with gr.Column(elem_id="chat-column", scale=1):
+            self._earlier = gr.Button(t("chat.earlier"), elem_id="chat-earlier", size="sm", visible=False)
+            self._settled = _chatbot("chat-settled", t("chat.label.settled"), placeholder=self._welcome())
+            self._live = _chatbot("chat-live", t("chat.label.live"), placeholder="")
+        with gr.Column(elem_id="composer", scale=0):
+            with gr.Row(elem_id="composer-box", equal_height=False):
+                self._text = _composer_text(t("chat.placeholder"))
+                self._send = gr.Button(t("chat.send"), elem_id="chat-send", variant="primary", scale=0)
+                self._stop = gr.Button(t("chat.stop"), elem_id="chat-stop", variant="stop", scale=0, visible=False)
+            with gr.Row(elem_id="composer-foot"):
+                self.engine_line = gr.Markdown(engine_words(configuration, t), elem_id="engine-line", container=False)
+                self._retry = gr.Button(t("chat.retry"), elem_id="chat-retry", size="sm", scale=0, visible=False)
 
+    def wire(self, blocks: gr.Blocks) -> None:
+        """Ties the handlers to the page."""
+        state, text = self._state, self._text
+        whole = [
+            *(state, self._settled, self._live, self._earlier, self._send, self._stop, self._retry),
+            *(self._notice, self.engine_line, text),
+        ]
+        wire([blocks.load], self._open, inputs=[state], outputs=whole)
+        wire([text.submit, self._send.click], self._ask, inputs=[state, text], outputs=whole)
+        wire([self._retry.click], self._ask_again, inputs=[state], outputs=whole)
+        wire([self._stop.click], self._end_answer, inputs=[state])
+        wire([self._new.click], self._begin, inputs=[state], outputs=whole)
+        wire([self._earlier.click], self._show_earlier, inputs=[state], outputs=whole)
 
-def build_chat(blocks: gr.Blocks, conversations: Conversations, configuration: Configuration, t: Translator) -> ChatTab:
-    """Lays the tab out and wires it. Handlers read inputs, call the conversation and yield what changed."""
-    state = gr.State(PageState())
-    with gr.Row(elem_id="chat-bar"):
-        notice = gr.Markdown(elem_id="notice", container=False, visible=False)
-        new_chat = gr.Button(t("chat.new"), elem_id="new-chat", variant="secondary", size="sm", scale=0)
-    with gr.Column(elem_id="chat-column", scale=1):
-        earlier = gr.Button(t("chat.earlier"), elem_id="chat-earlier", size="sm", variant="secondary", visible=False)
-        settled = _chatbot("chat-settled", t("chat.label.settled"), placeholder=_welcome(configuration, t))
-        live = _chatbot("chat-live", t("chat.label.live"), placeholder="")
-    with gr.Column(elem_id="composer", scale=0):
-        with gr.Row(elem_id="composer-box", equal_height=False):
-            text = gr.Textbox(
-                elem_id="chat-input",
-                placeholder=t("chat.placeholder"),
-                label=t("chat.placeholder"),
-                show_label=False,
-                container=False,
-                lines=1,
-                max_lines=12,
-                autofocus=True,
-                scale=1,
-            )
-            send = gr.Button(t("chat.send"), elem_id="chat-send", variant="primary", scale=0, min_width=72)
-            stop = gr.Button(t("chat.stop"), elem_id="chat-stop", variant="stop", scale=0, min_width=72, visible=False)
-        with gr.Row(elem_id="composer-foot"):
-            engine_line = gr.Markdown(engine_words(configuration, t), elem_id="engine-line", container=False)
-            retry = gr.Button(t("chat.retry"), elem_id="chat-retry", size="sm", scale=0, min_width=72, visible=False)
-
-    def settled_changes(page: PageState) -> Changes:
-        """Everything but the running answer, as the conversation now has it."""
-        conversation = page.conversation
-        messages = conversation.settled if conversation else ()
-        running = conversation is not None and conversation.live is not None
-        unsaved = conversation.unsaved if conversation else None
-        return {
-            settled: gr.update(
-                value=render_messages(messages[-page.shown :], t),
-                placeholder="" if running else _welcome(configuration, t),
-            ),
-            live: render_live(conversation.live if conversation else None, t),
-            earlier: gr.update(visible=len(messages) > page.shown),
-            send: gr.update(visible=not running),
-            stop: gr.update(visible=running),
-            retry: gr.update(visible=conversation is not None and conversation.can_retry),
-            notice: _told(unsaved or configuration.notice, t),
-            engine_line: engine_words(configuration, t),
-        }
-
-    async def follow(page: PageState) -> AsyncGenerator[Changes]:
-        """Frames of the page's chat until it is at rest, or until the page shows another one."""
-        conversation, pace = page.conversation, Pace()
-        if conversation is None:
-            return
-        while page.conversation is conversation and conversation.live is not None:
-            started, news = time.monotonic(), conversation.news
-            yield {live: render_live(conversation.live, t)}
-            pace = pace.after(time.monotonic() - started)
-            await news.wait()
-            await asyncio.sleep(max(0.0, pace.interval_seconds - (time.monotonic() - started)))
-        if page.conversation is conversation:
-            yield settled_changes(page)
-
-    async def open_page(page: PageState) -> AsyncGenerator[Changes]:
+    async def _open(self, page: PageState) -> AsyncGenerator[Changes]:
         try:
-            page.conversation = await conversations.last()
+            page.conversation = await self._conversations.last()
         except HearthError as error:
-            yield {notice: _told(error, t)}
+            yield {self._notice: self._told(error)}
             return
-        yield {state: page} | settled_changes(page)
-        async for changes in follow(page):
+        yield {self._state: page} | self._whole(page)
+        async for changes in self._follow(page):
             yield changes
 
-    async def ask(page: PageState, question: str) -> AsyncGenerator[Changes]:
+    async def _ask(self, page: PageState, question: str) -> AsyncGenerator[Changes]:
         conversation = page.conversation
         if conversation is None or conversation.live is not None or not question.strip():
-            yield {text: gr.skip()}  # the words stay where they are
+            yield {self._text: gr.skip()}  # the words stay where they are
             return
         try:
             await conversation.send(question)
         except HearthError as error:
-            yield {notice: _told(error, t)}
+            yield {self._notice: self._told(error)}
             return
-        yield settled_changes(page) | {text: ""}
-        async for changes in follow(page):
+        yield self._whole(page) | {self._text: ""}
+        async for changes in self._follow(page):
             yield changes
 
-    async def ask_again(page: PageState) -> AsyncGenerator[Changes]:
+    async def _ask_again(self, page: PageState) -> AsyncGenerator[Changes]:
         if page.conversation is None:
             return
         try:
             await page.conversation.retry()
         except HearthError as error:
-            yield {notice: _told(error, t)}
+            yield {self._notice: self._told(error)}
             return
-        yield settled_changes(page)
-        async for changes in follow(page):
+        yield self._whole(page)
+        async for changes in self._follow(page):
             yield changes
 
-    async def end_answer(page: PageState) -> None:
+    async def _end_answer(self, page: PageState) -> None:
         if page.conversation is not None:
             await page.conversation.stop()
 
-    async def begin_chat(page: PageState) -> Changes:
+    async def _begin(self, page: PageState) -> Changes:
         try:
-            page.conversation = await conversations.new()
+            page.conversation = await self._conversations.new()
         except HearthError as error:
-            return {notice: _told(error, t)}
+            return {self._notice: self._told(error)}
         page.shown = SCREENFUL
-        return {state: page} | settled_changes(page)
+        return {self._state: page} | self._whole(page)
 
-    def show_earlier(page: PageState) -> Changes:
+    def _show_earlier(self, page: PageState) -> Changes:
         page.shown += SCREENFUL
-        return settled_changes(page)
+        return self._whole(page)
 
-    whole = [state, settled, live, earlier, send, stop, retry, notice, engine_line]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    blocks.load(open_page, [state], whole, **quiet)
-    gr.on([text.submit, send.click], ask, [state, text], [*whole, text], **quiet)
-    retry.click(ask_again, [state], whole, **quiet)
-    stop.click(end_answer, [state], None, **quiet)
-    new_chat.click(begin_chat, [state], whole, **quiet)
-    earlier.click(show_earlier, [state], whole, **quiet)
-    return ChatTab(engine_line)
+    async def _follow(self, page: PageState) -> AsyncGenerator[Changes]:
+        """Frames of the page's chat until it is at rest, or until the page shows another one."""
+        conversation, pace = page.conversation, Pace()
+        if conversation is None:
+            return
+        while page.conversation is conversation and conversation.live is not None:
+            began, news = time.monotonic(), conversation.news
+            yield {self._live: render_live(conversation.live, self._t)}
+            pace = pace.after(time.monotonic() - began)
+            await news.wait()
+            await asyncio.sleep(max(0.0, pace.interval_seconds - (time.monotonic() - began)))
+        if page.conversation is conversation:
+            yield self._whole(page)
+
+    def _whole(self, page: PageState) -> Changes:
+        """Everything on the tab as the page's chat now has it."""
+        conversation, t = page.conversation, self._t
+        messages = conversation.settled if conversation else ()
+        live = conversation.live if conversation else None
+        is_running = live is not None
+        placeholder = "" if is_running else self._welcome()
+        unsaved = conversation.unsaved if conversation else None
+        return {
+            self._settled: gr.update(value=render_messages(messages[-page.shown :], t), placeholder=placeholder),
+            self._live: render_live(live, t),
+            self._earlier: gr.update(visible=len(messages) > page.shown),
+            self._send: gr.update(visible=not is_running),
+            self._stop: gr.update(visible=is_running),
+            self._retry: gr.update(visible=conversation is not None and conversation.can_retry),
+            self._notice: self._told(unsaved or self._configuration.notice),
+            self.engine_line: engine_words(self._configuration, t),
+        }
+
+    def _welcome(self) -> str:
+        """The empty chat: a greeting, and honest words about who will answer."""
+        who = "endpoint" if self._configuration.target.endpoint else "starter"
+        return f"# {self._t('chat.welcome')}\n\n{self._t(f'chat.welcome.{who}')}"
+
+    def _told(self, error: HearthError | None) -> dict[str, Any]:
+        """The banner with an error, or no banner."""
+        if error is None:
+            return gr.update(value="", visible=False)
+        message, hint = escape(error.message_in(self._t)), escape(error.hint_in(self._t))
+        return gr.update(value=f"<strong>{message}</strong> {hint}", visible=True)
 
 
 def engine_words(configuration: Configuration, t: Translator) -> str:
-    """One line that says who answers, and from where."""
+    """One line of Markdown that says who answers, and from where; as code, or the address would become a link."""
     target = configuration.target
     if not target.endpoint:
-        return escape(t("engine.embedded"))
-    model = target.model or t("engine.first-model")
-    return escape(t("engine.endpoint", model=model, endpoint=target.endpoint))
+        return t("engine.embedded")
+    model = f"`{target.model.replace('`', '')}`" if target.model else t("engine.first-model")
+    return t("engine.endpoint", model=model, endpoint=f"`{target.endpoint.replace('`', '')}`")
+
+
+def _composer_text(placeholder: str) -> gr.Textbox:
+    return gr.Textbox(
+        elem_id="chat-input",
+        placeholder=placeholder,
+        label=placeholder,
+        show_label=False,
+        container=False,
+        lines=1,  # more would make Enter a new line
+        max_lines=12,
+        autofocus=True,
+        scale=1,
+    )
 
 
 def _chatbot(elem_id: str, label: str, *, placeholder: str) -> gr.Chatbot:
@@ -198,17 +209,3 @@ def _chatbot(elem_id: str, label: str, *, placeholder: str) -> gr.Chatbot:
         feedback_options=None,
         group_consecutive_messages=True,
     )
-
-
-def _welcome(configuration: Configuration, t: Translator) -> str:
-    """The empty chat: a greeting, and honest words about who will answer."""
-    about = t("chat.welcome.starter") if not configuration.target.endpoint else t("chat.welcome.endpoint")
-    return f"# {t('chat.welcome')}\n\n{about}"
-
-
-def _told(error: HearthError | None, t: Translator) -> Changes:
-    """The banner with an error, or no banner."""
-    if error is None:
-        return gr.update(value="", visible=False)
-    said = f"<strong>{escape(error.message_in(t))}</strong> {escape(error.hint_in(t))}"
-    return gr.update(value=said, visible=True)

@@ -14,8 +14,8 @@ from assistant.conversation import Conversations
 from assistant.i18n import Translator
 from assistant.paths import asset
 from assistant.ui import theme
-from assistant.ui.chat import build_chat
-from assistant.ui.settings_tab import TargetCheck, build_settings
+from assistant.ui.chat import ChatTab
+from assistant.ui.settings_tab import SettingsTab, TargetCheck
 
 LARGEST_UPLOAD = "200mb"
 
@@ -33,9 +33,11 @@ def build_page(
         mark = gr.Markdown(theme.theme_mark(configuration.settings.theme), elem_id="theme-mark", container=False)
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab(t("tab.chat"), elem_id="tab-chat", id="chat", scale=1):
-                chat = build_chat(blocks, conversations, configuration, t)
-            with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as settings_tab:
-                build_settings(settings_tab, configuration, t, check=check, theme_mark_component=mark, engine_line=chat.engine_line)
+                chat = ChatTab(conversations, configuration, t)
+            with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:
+                settings = SettingsTab(configuration, check, t, theme_mark_component=mark, engine_line=chat.engine_line)
+        chat.wire(blocks)
+        settings.wire(tab)
     blocks.queue(default_concurrency_limit=None, max_size=64)
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     return gr.mount_gradio_app(

@@ -48,7 +48,7 @@ def closing_line(item: StoredMessage, t: Translator) -> str:
 
 
 def plain(text: str) -> str:
-    """A person's words exactly as typed: no Markdown, no HTML. app.js takes the wrapping off again when it is copied."""
+    """A person's words as typed: no Markdown, no HTML. app.js takes the wrapping off again when they are copied."""
     return f'<div class="hearth-plain">{escape(text).replace(chr(10), "&#10;").replace("$", "&#36;")}</div>'
 
 

@@ -9,154 +9,177 @@ from html import escape
 from typing import Any, Literal, Union, get_args, get_origin
 
 import gradio as gr
-from pydantic.fields import FieldInfo
 
 from assistant.configuration import Configuration, Target
+from assistant.engines.probe import Findings
 from assistant.errors import HearthError
 from assistant.i18n import Translator
 from assistant.settings import Settings
 from assistant.ui.chat import engine_words
 from assistant.ui.theme import theme_mark
+from assistant.ui.wiring import Changes, wire
 
 KEY, REMEMBER = "api_key", "remember_key"
 FIELDS = tuple(name for name in Settings.model_fields if name != "version")
 
-Form = dict[str, Any]
+Field = gr.Textbox | gr.Dropdown | gr.Radio | gr.Number | gr.Checkbox
 
 
 @dataclass(frozen=True)
 class TargetCheck:
-    """What the tab may ask about an endpoint: `test` gives sentences for a person, `models` the ids it offers.
+    """What the tab may ask about an endpoint: `test` says what was found, `models` gives the ids it offers.
     Neither raises; an endpoint that does not answer has no models."""
 
-    test: Callable[[Target], Awaitable[list[str]]]
+    test: Callable[[Target], Awaitable[Findings]]
     models: Callable[[Target], Awaitable[list[str]]]
 
 
-def build_settings(
-    tab: gr.Tab,
-    configuration: Configuration,
-    t: Translator,
-    *,
-    check: TargetCheck,
-    theme_mark_component: gr.Markdown,
-    engine_line: gr.Markdown,
-) -> None:
-    """Lays the tab out and wires it. A bad field is told in a sentence, and nothing of the form is lost."""
-    with gr.Column(elem_id="settings-form"):
+class SettingsTab:
+    """Lays the tab out in the Blocks that is open. A bad field is told in a sentence, and nothing of the form is lost.
+
+    `theme_mark_component` and `engine_line` are parts of the page that follow the settings.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        check: TargetCheck,
+        t: Translator,
+        *,
+        theme_mark_component: gr.Markdown,
+        engine_line: gr.Markdown,
+    ) -> None:
+        self._configuration, self._check, self._t = configuration, check, t
+        self._theme_mark, self._engine_line = theme_mark_component, engine_line
+        with gr.Column(elem_id="settings-form"):
+            self._inputs = self._lay_out_engine()
+            gr.Markdown(f"## {t('settings.answers')}", container=False)
+            for name in ("system_prompt", "temperature", "max_tokens"):
+                self._inputs[name] = make_field(name, t)
+            gr.Markdown(f"## {t('settings.look')}", container=False)
+            self._inputs["theme"] = make_field("theme", t)
+            with gr.Row(elem_id="settings-actions"):
+                self._save = gr.Button(t("settings.save"), elem_id="settings-save", variant="primary", scale=0)
+                self._test = gr.Button(t("settings.test"), elem_id="settings-test", scale=0)
+            self._result = gr.Markdown(elem_id="settings-result", container=False)
+
+    def _lay_out_engine(self) -> dict[str, Field]:
+        t = self._t
         gr.Markdown(f"## {t('settings.engine')}\n\n{t('settings.engine.about')}", container=False)
-        inputs: dict[str, gr.components.FormComponent] = {"endpoint": _field("endpoint", t)}
+        inputs: dict[str, Field] = {"endpoint": make_field("endpoint", t)}
         inputs[KEY] = gr.Textbox(
             label=t("settings.api_key"), info=t("settings.api_key.help"), elem_id="settings-api-key", type="password"
         )
         with gr.Row(elem_id="settings-key-row"):
             inputs[REMEMBER] = gr.Checkbox(label=t("settings.remember_key"), elem_id="settings-remember-key")
-            key_line = gr.Markdown(elem_id="settings-key-line", container=False)
-            remove_key = gr.Button(t("settings.remove_key"), elem_id="settings-remove-key", size="sm", scale=0)
-        inputs["model"] = _field("model", t)
-        gr.Markdown(f"## {t('settings.answers')}", container=False)
-        inputs |= {name: _field(name, t) for name in FIELDS if name not in ("endpoint", "model", "theme")}
-        gr.Markdown(f"## {t('settings.look')}", container=False)
-        inputs["theme"] = _field("theme", t)
-        with gr.Row(elem_id="settings-actions"):
-            save = gr.Button(t("settings.save"), elem_id="settings-save", variant="primary", scale=0)
-            test = gr.Button(t("settings.test"), elem_id="settings-test", variant="secondary", scale=0)
-        result = gr.Markdown(elem_id="settings-result", container=False)
+            self._key_line = gr.Markdown(elem_id="settings-key-line", container=False)
+            self._remove = gr.Button(t("settings.remove_key"), elem_id="settings-remove-key", size="sm", scale=0)
+        return inputs | {"model": make_field("model", t)}
 
-    def fill() -> dict[Any, Any]:
-        values = configuration.settings.model_dump()
-        return {inputs[name]: values[name] for name in FIELDS} | key_state()
+    def wire(self, tab: gr.Tab) -> None:
+        """Ties the handlers to the page. `tab` is the tab itself: the form is filled when it is opened."""
+        form = list(self._inputs.values())
+        whole = [*form, self._key_line, self._remove, self._result, self._theme_mark, self._engine_line]
+        model = self._inputs["model"]
+        blurs = [field.blur for name in ("endpoint", KEY) if isinstance(field := self._inputs[name], gr.Textbox)]
+        wire([tab.select], self._fill, outputs=whole).then(
+            self._offer_models, form, [model], show_progress="hidden", api_visibility="private"
+        )
+        wire(blurs, self._offer_models, inputs=form, outputs=[model])
+        wire([self._save.click], self._store, inputs=form, outputs=whole)
+        wire([self._test.click], self._try_out, inputs=form, outputs=whole)
+        wire([self._remove.click], self._forget_key, inputs=form, outputs=whole)
 
-    def key_state() -> dict[Any, Any]:
-        endpoint = configuration.settings.endpoint
-        kept = configuration.has_key(endpoint)
-        where = "disk" if configuration.key_is_remembered(endpoint) else "session"
+    def _fill(self) -> Changes:
+        values = self._configuration.settings.model_dump()
+        return {self._inputs[name]: values[name] for name in FIELDS} | self._key_state()
+
+    def _key_state(self) -> Changes:
+        endpoint = self._configuration.settings.endpoint
+        is_kept, is_on_disk = self._configuration.has_key(endpoint), self._configuration.key_is_remembered(endpoint)
+        where = "none" if not is_kept else "disk" if is_on_disk else "session"
         return {
-            inputs[KEY]: "",
-            inputs[REMEMBER]: configuration.key_is_remembered(endpoint),
-            key_line: t(f"settings.key.{where}") if kept else t("settings.key.none"),
-            remove_key: gr.update(visible=kept),
+            self._inputs[KEY]: "",
+            self._inputs[REMEMBER]: is_on_disk,
+            self._key_line: self._t(f"settings.key.{where}"),
+            self._remove: gr.update(visible=is_kept),
         }
 
-    def store(*values: Any) -> dict[Any, Any]:
-        form = _form(inputs, values)
+    def _store(self, *values: Any) -> Changes:
+        form = self._form(values)
+        changes = {name: form[name] for name in FIELDS}
         try:
-            configuration.save(
-                {name: form[name] for name in FIELDS}, api_key=form[KEY], remember_key=bool(form[REMEMBER])
-            )
+            self._configuration.save(changes, api_key=form[KEY], remember_key=bool(form[REMEMBER]))
         except HearthError as error:
-            return {result: _sentences([error.message_in(t), error.hint_in(t)], "bad")}
-        said = t("settings.saved.run-only") if configuration.this_run.endpoint else t("settings.saved")
-        return fill() | {
-            result: _sentences([said], "good"),
-            theme_mark_component: theme_mark(configuration.settings.theme),
-            engine_line: engine_words(configuration, t),
+            return self._failed(error)
+        said = "settings.saved.run-only" if self._configuration.this_run.endpoint else "settings.saved"
+        return self._fill() | {
+            self._result: _sentences([self._t(said)], "good"),
+            self._theme_mark: theme_mark(self._configuration.settings.theme),
+            self._engine_line: engine_words(self._configuration, self._t),
         }
 
-    async def try_out(*values: Any) -> dict[Any, Any]:
-        form = _form(inputs, values)
+    async def _try_out(self, *values: Any) -> Any:
+        yield {self._result: _sentences([self._t("settings.testing")], "plain")}
         try:
-            target = configuration.resolve(form["endpoint"], form["model"], form[KEY])
+            target = self._target(values)
         except HearthError as error:
-            return {result: _sentences([error.message_in(t), error.hint_in(t)], "bad")}
-        return {result: _sentences(await check.test(target), "plain"), **await offer_models(*values)}
+            yield self._failed(error)
+            return
+        found = await self._check.test(target)
+        offered = {self._inputs["model"]: gr.update(choices=list(found.models))} if found.models else {}
+        yield {self._result: _sentences(found.sentences(self._t), "good" if found.ok else "bad"), **offered}
 
-    async def offer_models(*values: Any) -> dict[Any, Any]:
-        form = _form(inputs, values)
+    async def _offer_models(self, *values: Any) -> Changes:
         try:
-            target = configuration.resolve(form["endpoint"], form["model"], form[KEY])
+            target = self._target(values)
         except HearthError:
-            return {inputs["model"]: gr.skip()}  # half an address is no fault while it is being typed
-        return {inputs["model"]: gr.update(choices=await check.models(target))}
+            return {self._inputs["model"]: gr.skip()}  # half an address is no fault while it is being typed
+        return {self._inputs["model"]: gr.update(choices=await self._check.models(target))}
 
-    def forget_key(*values: Any) -> dict[Any, Any]:
+    def _forget_key(self, *values: Any) -> Changes:
         try:
-            configuration.remove_key(_form(inputs, values)["endpoint"])
+            self._configuration.remove_key(self._form(values)["endpoint"])
         except HearthError as error:
-            return {result: _sentences([error.message_in(t), error.hint_in(t)], "bad")}
-        return key_state() | {result: _sentences([t("settings.key.removed")], "good")}
+            return self._failed(error)
+        return self._key_state() | {self._result: _sentences([self._t("settings.key.removed")], "good")}
 
-    form, quiet = list(inputs.values()), {"show_progress": "hidden", "api_visibility": "private"}
-    everything = [*form, key_line, remove_key, result, theme_mark_component, engine_line]
-    gr.on([tab.select], fill, None, [*form, key_line, remove_key], **quiet)
-    gr.on([tab.select, inputs["endpoint"].blur, inputs[KEY].blur], offer_models, form, [inputs["model"]], **quiet)
-    save.click(store, form, everything, **quiet)
-    test.click(lambda: _sentences([t("settings.testing")], "plain"), None, result, **quiet).then(
-        try_out, form, [result, inputs["model"]], **quiet
-    )
-    remove_key.click(forget_key, form, [*form, key_line, remove_key, result], **quiet)
+    def _target(self, values: tuple[Any, ...]) -> Target:
+        form = self._form(values)
+        return self._configuration.resolve(form["endpoint"], form["model"], form[KEY])
+
+    def _form(self, values: tuple[Any, ...]) -> dict[str, Any]:
+        """The form by field name; an emptied text is "" and not None."""
+        form = dict(zip(self._inputs, values, strict=True))
+        return form | {name: form[name] or "" for name in ("endpoint", "model", "system_prompt", KEY)}
+
+    def _failed(self, error: HearthError) -> Changes:
+        return {self._result: _sentences([error.message_in(self._t), error.hint_in(self._t)], "bad")}
 
 
-def _field(name: str, t: Translator) -> gr.components.FormComponent:
+def make_field(name: str, t: Translator) -> Field:
     """The input for one field of `Settings`, by its type."""
-    field = Settings.model_fields[name]
     common: dict[str, Any] = {
         "label": t(f"settings.{name}"),
         "info": t(f"settings.{name}.help"),
         "elem_id": f"settings-{name.replace('_', '-')}",
     }
-    kinds = _kinds(field)
-    if any(get_origin(kind) is Literal for kind in kinds):
-        choices = [(t(f"settings.{name}.{choice}"), choice) for kind in kinds for choice in get_args(kind)]
-        return gr.Radio(choices=choices, **common)
+    kinds = _kinds(Settings.model_fields[name].annotation)
+    choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+    if choices:
+        return gr.Radio(choices=[(t(f"settings.{name}.{choice}"), choice) for choice in choices], **common)
     if int in kinds or float in kinds:
         return gr.Number(precision=0 if int in kinds else None, placeholder=t("settings.engines-own"), **common)
     if name == "model":
         return gr.Dropdown(choices=[], allow_custom_value=True, **common)
     lines = 4 if name == "system_prompt" else 1
-    return gr.Textbox(lines=lines, max_lines=12 if lines > 1 else 1, placeholder=t(f"settings.{name}.example"), **common)
+    example = t(f"settings.{name}.example")
+    return gr.Textbox(lines=lines, max_lines=12 if lines > 1 else 1, placeholder=example, **common)
 
 
-def _kinds(field: FieldInfo) -> tuple[Any, ...]:
+def _kinds(annotation: Any) -> tuple[Any, ...]:
     """The types a field may have: those of a union, else its own."""
-    annotation: Any = field.annotation
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-
-
-def _form(inputs: dict[str, gr.components.FormComponent], values: tuple[Any, ...]) -> Form:
-    """The form by field name; an emptied text is "" and not None."""
-    form = dict(zip(inputs, values, strict=True))
-    return form | {name: form[name] or "" for name in ("endpoint", "model", "system_prompt", KEY)}
 
 
 def _sentences(sentences: list[str], mood: Literal["good", "bad", "plain"]) -> str:
