@@ -20,7 +20,7 @@ from assistant.settings import Settings
 HOUSE = Path(__file__).resolve().parent.parent
 PACKAGES = ("launcher", "assistant")
 # Beginnings of locale keys that the source puts together: what follows is a field, a choice or the key of an error.
-PUT_TOGETHER = ("chat.status.", "doctor.", "error.", "settings.")
+PUT_TOGETHER = ("chat.status.", "chat.welcome.", "doctor.", "error.", "settings.")
 COMPOSED_IN_APP_ONLY = {"Store", "SettingsFile", "Keys", "Guard", "EmbeddedEngine", "EndpointEngine"}
 
 
@@ -200,13 +200,13 @@ def test_no_word_is_left_over() -> None:
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    fields = {f"settings.{name}" for name in Settings.model_fields}
+    written |= Settings.model_fields.keys()
+    beginnings = {key for _, key, is_part in keys_in_source() if is_part} | set(PUT_TOGETHER)
 
     def is_used(key: str) -> bool:
         stem = key.removesuffix(".hint").removesuffix(".help").removesuffix(".example")
-        if stem in written or stem in fields or stem.rpartition(".")[0] in fields:
-            return True
-        return any(stem.startswith(part) and stem.removeprefix(part) in written for part in PUT_TOGETHER)
+        ends = (stem.removeprefix(part) for part in beginnings if stem.startswith(part))
+        return stem in written or any(end in written or end.partition(".")[0] in Settings.model_fields for end in ends)
 
     assert [key for key in texts() if not is_used(key)] == []
 
