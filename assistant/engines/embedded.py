@@ -32,82 +32,77 @@ class EmbeddedEngine:
         self._model_path, self._log_file = model_path, log_file
         self._context_tokens, self._ready_seconds = context_tokens, ready_seconds
         self._starting = asyncio.Lock()
-        self._running: tuple[EngineProcess, EndpointEngine] | None = None
+        self._process: EngineProcess | None = None
+        self._endpoint: EndpointEngine | None = None
         self._is_closed = False
 
     @property
     def identity(self) -> EngineIdentity:
         model = model_id(self._model_path) if self._model_path else ""
-        return EngineIdentity("embedded", model, self._running[0].address.url if self._running else "")
+        return EngineIdentity("embedded", model, self._endpoint.identity.url if self._endpoint else "")
 
     async def start(self) -> None:
         """Starts the child and waits until it answers; a running one stays. Meanwhile loads the client's code."""
-        await asyncio.gather(self._endpoint(), asyncio.to_thread(load_client))
+        await asyncio.gather(self._running(), asyncio.to_thread(load_client))
 
     async def models(self) -> list[str]:
         return [model_id(self._model_path)] if self._model_path else []
 
     async def stream(self, messages: Sequence[Message], options: GenerationOptions) -> AsyncGenerator[EngineEvent]:
-        process, endpoint = await self._endpoint()
+        process, endpoint = await self._running()
         try:
             async with aclosing(endpoint.stream(messages, options)) as events:
                 async for event in events:
                     yield event
         except ContextFull:
             raise
-        except EngineError:
+        except EngineError as error:
             if await asyncio.to_thread(process.ends_within, _DEATH_SECONDS):
                 raise Interrupted("engine-stopped") from None
+            if "url" in error.values:  # an address that means nothing to anybody
+                raise Interrupted("engine-built-in-fault") from None
             raise
 
     async def aclose(self) -> None:
-        async with self._starting:
-            self._is_closed = True
-            await self._end()
+        self._is_closed = True  # no lock: this ends a start that is under way, too
+        await self._end()
 
-    async def _endpoint(self) -> tuple[EngineProcess, EndpointEngine]:
+    async def _running(self) -> tuple[EngineProcess, EndpointEngine]:
+        """The child and the way to it. A Stop while the model loads leaves the child loading for the next question."""
         if self._model_path is None:
             raise ModelMissing("engine-no-starter-model")
         async with self._starting:
-            if self._is_closed:
-                raise Interrupted("engine-closed-down")
-            if self._running is None or self._running[0].has_ended:
+            if self._process is None or self._process.has_ended:
                 await self._end()
-                self._running = await self._started(self._model_path)
-            return self._running
+                self._process = self._spawned(self._model_path)
+            process = self._process
+            address = await asyncio.to_thread(process.ready)
+            if self._endpoint is None:
+                name = model_id(self._model_path)
+                self._endpoint = EndpointEngine(address.url, model=name, api_key=address.key, kind="embedded")
+            return process, self._endpoint
 
-    async def _started(self, model: Path) -> tuple[EngineProcess, EndpointEngine]:
-        """Shielded: a Stop while the model loads must not leave a child that nobody knows."""
-        starting = asyncio.create_task(
-            asyncio.to_thread(
-                EngineProcess.start,
-                model,
-                model_id=model_id(model),
-                context_tokens=self._context_tokens,
-                log_file=self._log_file,
-                ready_seconds=self._ready_seconds,
-            )
+    def _spawned(self, model: Path) -> EngineProcess:
+        """Not in a thread: a cancelled wait for one would leave a child that nobody knows."""
+        if self._is_closed:
+            raise Interrupted("engine-closed-down")
+        return EngineProcess.spawn(
+            model,
+            model_id=model_id(model),
+            context_tokens=self._context_tokens,
+            log_file=self._log_file,
+            ready_seconds=self._ready_seconds,
         )
-        try:
-            process = await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            starting.add_done_callback(_end_if_started)
-            raise
-        address = process.address
-        return process, EndpointEngine(address.url, model=model_id(model), api_key=address.key, kind="embedded")
 
     async def _end(self) -> None:
-        running, self._running = self._running, None
-        if running is not None:
-            await running[1].aclose()
-            await asyncio.to_thread(running[0].end)
+        process, self._process = self._process, None
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None:
+            await endpoint.aclose()
+        if process is not None:
+            await asyncio.to_thread(process.end)
 
 
 def model_id(model: Path) -> str:
     """A name for people: `SmolLM2-135M-Instruct.Q4_1.gguf` is SmolLM2-135M-Instruct."""
     return re.sub(r"[.-](I?Q\d\w*|B?F(16|32))$", "", model.stem, flags=re.IGNORECASE) or model.stem
-
-
-def _end_if_started(starting: asyncio.Task[EngineProcess]) -> None:
-    if not starting.cancelled() and starting.exception() is None:
-        starting.result().end()

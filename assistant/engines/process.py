@@ -33,28 +33,34 @@ class Address:
 
 
 class EngineProcess:
-    """One child. Every method may block: call them in a thread."""
+    """One child, from its start on. `ready`, `ends_within` and `end` may block: call them in a thread."""
 
-    def __init__(self, process: subprocess.Popen[bytes], address: Address) -> None:
-        self._process = process
-        self.address = address
+    def __init__(self, process: subprocess.Popen[bytes], order: Order, *, ready_seconds: float) -> None:
+        self._process, self._order, self._ready_seconds = process, order, ready_seconds
+        self._waiting = threading.Lock()
+        self._address: Address | None = None
 
     @staticmethod
-    def start(
-        model: Path, *, model_id: str, context_tokens: int, log_file: Path, ready_seconds: float = 120
+    def spawn(
+        model: Path, *, model_id: str, context_tokens: int, log_file: Path, ready_seconds: float
     ) -> EngineProcess:
-        """A child that answers. Raises ModelMissing for a model that cannot be loaded and Unreachable for the rest."""
+        """A child that begins to load `model`. Raises ModelMissing for a file that is no model, and Unreachable."""
         check_model_file(model)
-        key = secrets.token_urlsafe(32)
-        order = Order(str(model), model_id, key, context_tokens)
+        order = Order(str(model), model_id, secrets.token_urlsafe(32), context_tokens)
         with _private_log(log_file) as log:
-            process = _spawn(log)
-        try:
-            address = _address(process, order, ready_seconds=ready_seconds)
-        except BaseException:
-            _end(process)
-            raise
-        return EngineProcess(process, address)
+            return EngineProcess(_spawn(log), order, ready_seconds=ready_seconds)
+
+    def ready(self) -> Address:
+        """Waits until the child answers; at once where it does. Raises ModelMissing for a model that cannot be loaded
+        and Unreachable for everything else, and then the child has ended. Several threads may wait."""
+        with self._waiting:
+            if self._address is None:
+                try:
+                    self._address = _address(self._process, self._order, ready_seconds=self._ready_seconds)
+                except BaseException:
+                    _end(self._process)
+                    raise
+            return self._address
 
     @property
     def has_ended(self) -> bool:
@@ -88,8 +94,8 @@ def _private_log(log_file: Path) -> IO[bytes]:
     """The log, empty and for this user only. Without one (a full disk), the child's words go nowhere."""
     try:
         log_file.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        return os.fdopen(handle, "wb")
+        log_file.unlink(missing_ok=True)  # an older one may be open to others, or a link
+        return os.fdopen(os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
     except OSError:
         return Path(os.devnull).open("wb")
 
@@ -132,7 +138,7 @@ def _address(process: subprocess.Popen[bytes], order: Order, *, ready_seconds: f
         line = answers.readline()
     finally:
         timer.cancel()
-    answer = json.loads(line) if line else {}
+    answer = json.loads(line) if line.endswith(b"\n") else {}  # half a line: it was killed while it wrote
     if port := answer.get("port"):
         return Address(f"http://127.0.0.1:{port}/v1", order.key)
     name = Path(order.model_path).name
@@ -147,12 +153,14 @@ def _address(process: subprocess.Popen[bytes], order: Order, *, ready_seconds: f
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        with contextlib.suppress(OSError):
-            cast("IO[bytes]", pipe).close()  # end of input: the child ends itself
+    with contextlib.suppress(OSError):
+        cast("IO[bytes]", process.stdin).close()  # end of input: the child ends itself
     for stronger in (process.terminate, process.kill):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_END_SECONDS)
-            return
+            break
         stronger()
-    process.wait(_END_SECONDS)
+    else:
+        process.wait(_END_SECONDS)
+    with contextlib.suppress(OSError):
+        cast("IO[bytes]", process.stdout).close()  # only now: a thread may still be reading from it

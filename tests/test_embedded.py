@@ -1,0 +1,384 @@
+"""The built-in engine with the real starter model: it answers, dies, comes back, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from assistant.engines import AnswerFinished, EngineEvent, GenerationOptions
+from assistant.engines.embedded import EmbeddedEngine, model_id
+from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing, Unreachable
+from assistant.events import TextDelta, UsageReported
+from assistant.messages import Message, Text, user
+from assistant.paths import starter_model
+
+SHORT, LONG = GenerationOptions(max_tokens=8), GenerationOptions(max_tokens=2000, temperature=1.5)
+STORY = [user("Tell me a very long story about the sea, in many chapters.")]
+
+
+@pytest.fixture
+def model() -> Path:
+    found = starter_model()
+    assert found is not None, "the starter model is not installed: uv sync --group starter"
+    return found
+
+
+@pytest.fixture
+def log_file(tmp_path: Path) -> Path:
+    return tmp_path / "logs" / "engine.log"
+
+
+@pytest.fixture(autouse=True)
+def _no_child_is_left() -> Iterator[None]:
+    yield
+    deadline = time.monotonic() + 5
+    while (left := children()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
+
+
+def children() -> list[psutil.Process]:
+    return engine_children(psutil.Process())
+
+
+def engine_children(process: psutil.Process) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
+    for child in process.children(recursive=True):
+        try:
+            if child.status() != psutil.STATUS_ZOMBIE and "assistant.engines.child" in child.cmdline():
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def with_engine(
+    model: Path | None, log_file: Path, use: Callable[[EmbeddedEngine], Coroutine[Any, Any, None]], **more: Any
+) -> None:
+    async def run() -> None:
+        engine = EmbeddedEngine(model, log_file=log_file, **more)
+        try:
+            await use(engine)
+        finally:
+            await engine.aclose()
+
+    asyncio.run(run())
+
+
+async def answer(engine: EmbeddedEngine, messages: list[Message] | None = None) -> list[EngineEvent]:
+    async with aclosing(engine.stream(messages or [user("Name three colours.")], SHORT)) as stream:
+        return [event async for event in stream]
+
+
+async def begun(stream: AsyncGenerator[EngineEvent], words: int = 3) -> str:
+    text = ""
+    async for event in stream:
+        assert isinstance(event, TextDelta)
+        text += event.text
+        words -= 1
+        if not words:
+            return text
+    raise AssertionError("the answer was too short")
+
+
+async def drained(stream: AsyncGenerator[EngineEvent]) -> EngineError:
+    try:
+        async for _ in stream:
+            pass
+    except EngineError as error:
+        return error
+    raise AssertionError("the answer ended well")
+
+
+def test_it_answers_and_counts(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        events = await answer(engine)
+        assert any(isinstance(event, TextDelta) for event in events)
+        [usage] = [event for event in events if isinstance(event, UsageReported)]
+        assert usage.completion_tokens == 8 and usage.tokens_per_second
+        assert [event.reason for event in events if isinstance(event, AnswerFinished)] == ["length"]
+        assert engine.identity.model == "SmolLM2-135M-Instruct"
+        assert await engine.models() == ["SmolLM2-135M-Instruct"]
+
+    with_engine(model, log_file, use)
+
+
+def test_starts_at_the_same_time_start_one_child(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        await asyncio.gather(engine.start(), engine.start(), engine.start())
+        assert len(children()) == 1
+
+    with_engine(model, log_file, use)
+
+
+def test_a_child_killed_in_mid_answer_keeps_the_text_and_comes_back(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        stream = engine.stream(STORY, LONG)
+        text = await begun(stream)
+        os.kill(children()[0].pid, signal.SIGKILL)
+        error = await drained(stream)
+        assert text
+        assert isinstance(error, Interrupted) and error.key == "engine-stopped"
+        assert "next question starts it again" in error.hint
+        assert any(isinstance(event, TextDelta) for event in await answer(engine))
+
+    with_engine(model, log_file, use)
+
+
+def test_a_child_that_died_between_two_questions_is_not_noticed(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        await engine.start()
+        os.kill(children()[0].pid, signal.SIGKILL)
+        await asyncio.sleep(0.2)
+        assert any(isinstance(event, TextDelta) for event in await answer(engine))
+
+    with_engine(model, log_file, use)
+
+
+def test_stop_frees_the_engine_at_once(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        stream = engine.stream(STORY, LONG)
+        await begun(stream)
+        began = time.monotonic()
+        await stream.aclose()
+        await answer(engine)
+        assert time.monotonic() - began < 3
+
+    with_engine(model, log_file, use)
+
+
+def test_a_chat_that_is_too_long_is_told_with_numbers(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        error = await drained(engine.stream([user("word " * 2000)], SHORT))
+        assert isinstance(error, ContextFull)
+        assert error.values["limit"] == 1024
+
+    with_engine(model, log_file, use, context_tokens=1024)
+
+
+def test_a_second_question_reads_only_what_is_new(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        first = [user("word " * 700)]
+        began = time.monotonic()
+        await answer(engine, first)
+        slow = time.monotonic() - began
+        began = time.monotonic()
+        await answer(engine, [*first, Message("assistant", (Text("Yes."),)), user("And now?")])
+        assert time.monotonic() - began < slow / 2
+
+    with_engine(model, log_file, use)
+
+
+def test_without_a_model_the_sentence_says_how_to_get_one(log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        with pytest.raises(ModelMissing) as caught:
+            await engine.start()
+        assert "starter" in caught.value.hint
+        assert await engine.models() == []
+
+    with_engine(None, log_file, use)
+
+
+@pytest.mark.parametrize("content", [b"", b"GG", b"<html>not found</html>", b"GGUF" + bytes(100), None])
+def test_a_file_that_is_no_model_is_said(tmp_path: Path, log_file: Path, model: Path, content: bytes | None):
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(model.read_bytes()[:5_000_000] if content is None else content)
+
+    async def use(engine: EmbeddedEngine) -> None:
+        with pytest.raises(ModelMissing) as caught:
+            await engine.start()
+        assert "broken.gguf" in caught.value.message
+
+    with_engine(broken, log_file, use)
+
+
+def test_a_model_file_that_is_gone_is_said(tmp_path: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        with pytest.raises(ModelMissing):
+            await engine.start()
+
+    with_engine(tmp_path / "gone.gguf", log_file, use)
+
+
+def test_a_child_that_is_not_ready_in_time_is_ended(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        with pytest.raises(Unreachable) as caught:
+            await engine.start()
+        assert caught.value.key == "engine-not-ready"
+        assert not children()
+
+    with_engine(model, log_file, use, ready_seconds=0.05)
+
+
+def test_a_start_that_is_cancelled_leaves_no_child(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        starting = asyncio.create_task(engine.start())
+        await asyncio.sleep(0.3)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+
+    with_engine(model, log_file, use)
+
+
+def test_a_start_that_was_stopped_is_of_use_to_the_next_question(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        starting = asyncio.create_task(engine.start())
+        await asyncio.sleep(0.3)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        [first] = children()
+        await answer(engine)
+        assert children() == [first]
+
+    with_engine(model, log_file, use)
+
+
+def test_closing_does_not_wait_for_a_model_that_loads(model: Path, log_file: Path):
+    async def run() -> None:
+        engine = EmbeddedEngine(model, log_file=log_file)
+        starting = asyncio.create_task(engine.start())
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        await engine.aclose()
+        assert time.monotonic() - began < 2
+        assert not children()
+        [ended] = await asyncio.gather(starting, return_exceptions=True)
+        assert isinstance(ended, EngineError)
+
+    asyncio.run(run())
+
+
+def test_closing_ends_the_child_within_two_seconds_even_in_mid_answer(model: Path, log_file: Path):
+    async def run() -> None:
+        engine = EmbeddedEngine(model, log_file=log_file)
+        stream = engine.stream(STORY, LONG)
+        await begun(stream)
+        began = time.monotonic()
+        await engine.aclose()
+        assert time.monotonic() - began < 2
+        assert not children()
+        assert isinstance(await drained(stream), Interrupted)
+
+    asyncio.run(run())
+
+
+def test_the_key_is_in_no_argument_and_no_key_of_ours_in_its_environment(
+    model: Path, log_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HEARTH_API_KEY", "sk-CANARY")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-CANARY")
+
+    async def use(engine: EmbeddedEngine) -> None:
+        await engine.start()
+        key = (await engine._running())[0].ready().key
+        [child] = children()
+        told = " ".join(child.cmdline()) + repr(child.environ())
+        assert "CANARY" not in told and key not in told
+        keys.append(key)
+
+    keys: list[str] = []
+    with_engine(model, log_file, use)
+    assert keys[0] not in log_file.read_text(encoding="utf-8")
+
+
+def test_its_port_is_loopback_only_and_closed_without_the_key(model: Path, log_file: Path):
+    import httpx2
+
+    async def use(engine: EmbeddedEngine) -> None:
+        await engine.start()
+        [child] = children()
+        listening = [c for c in child.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN]
+        assert [c.laddr.ip for c in listening] == ["127.0.0.1"]
+        root = engine.identity.url.removesuffix("/v1")
+        async with httpx2.AsyncClient(trust_env=False, headers={"Origin": "http://evil.example"}) as client:
+            for path in ("/v1/models", "/v1/chat/completions", "/slots", "/props", "/metrics", "/", "/health"):
+                reply = await client.get(root + path)
+                assert reply.status_code in (401, 404) or path == "/health"
+                assert reply.headers.get("access-control-allow-origin", "") == ""
+
+    with_engine(model, log_file, use)
+
+
+def test_its_log_is_private_and_starts_anew(model: Path, log_file: Path):
+    log_file.parent.mkdir()
+    log_file.write_text("an older log", encoding="utf-8")
+    log_file.chmod(0o644)
+
+    async def use(engine: EmbeddedEngine) -> None:
+        await engine.start()
+
+    with_engine(model, log_file, use)
+    assert stat.S_IMODE(log_file.stat().st_mode) == 0o600
+    text = log_file.read_text(encoding="utf-8")
+    assert "older" not in text and "listening" in text
+
+
+def test_a_chat_is_not_in_the_engine_s_log(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        await answer(engine, [user("The word is xylophonist.")])
+
+    with_engine(model, log_file, use)
+    assert "xylophonist" not in log_file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("is_answering", [False, True])
+def test_no_child_outlives_a_parent_that_is_killed(model: Path, log_file: Path, is_answering: bool):
+    code = f"""
+import asyncio
+from pathlib import Path
+from assistant.engines import GenerationOptions
+from assistant.engines.embedded import EmbeddedEngine
+from assistant.messages import user
+async def main():
+    engine = EmbeddedEngine(Path({str(model)!r}), log_file=Path({str(log_file)!r}))
+    await engine.start()
+    if {is_answering}:
+        async for _ in engine.stream([user("A long story.")], GenerationOptions(max_tokens=4000)):
+            print("ready", flush=True)
+    print("ready", flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None and parent.stdout.readline()
+        [child] = engine_children(psutil.Process(parent.pid))
+        parent.kill()
+        began = time.monotonic()
+        child.wait(5)
+        assert time.monotonic() - began < 5
+
+
+def test_a_child_ends_with_its_parent_while_it_still_loads(model: Path):
+    command = [sys.executable, "-P", "-m", "assistant.engines.child"]
+    order = {"model_path": str(model), "model_id": "m", "key": "k", "context_tokens": 8192}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdin is not None
+        child.stdin.write(json.dumps(order).encode() + b"\n")
+        child.stdin.close()
+        assert child.wait(5) == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "named"),
+    [
+        ("SmolLM2-135M-Instruct.Q4_1.gguf", "SmolLM2-135M-Instruct"),
+        ("Qwen3-4B-Q4_K_M.gguf", "Qwen3-4B"),
+        ("gemma-3.F16.gguf", "gemma-3"),
+        ("plain.gguf", "plain"),
+    ],
+)
+def test_a_model_s_name_is_its_file_s_without_the_technical_tail(file: str, named: str):
+    assert model_id(Path(file)) == named
