@@ -175,14 +175,14 @@ def answers(database: Path) -> list[str]:
 
 
 def test_the_command_installs_hearth_on_a_bare_system(set_up: CleanRoot) -> None:
-    told = set_up.run(f"{from_readme('run')} --version", cut_off=True)
+    told = set_up.run(f"{from_readme('again')} --version", cut_off=True)
 
     assert told.returncode == 0, told.stderr
     assert re.fullmatch(r"\S*\s*\d+\.\d+\.\d+\n", told.stdout), told.stdout
 
 
 def test_it_answers_with_the_network_cut(set_up: CleanRoot) -> None:
-    told = set_up.run(f"{from_readme('run')} ask 'Name three colours.'", cut_off=True)
+    told = set_up.run(f"{from_readme('again')} ask 'Name three colours.'", cut_off=True)
 
     assert told.returncode == 0, told.stderr
     assert len(told.stdout.split()) >= 3
@@ -203,7 +203,7 @@ def test_its_window_opens_and_answers_with_the_network_cut(set_up: CleanRoot, tm
             return told.stdout.strip()
 
         started = subprocess.Popen(
-            set_up.command(from_readme("run")),
+            set_up.command(from_readme("again")),
             stdout=said,
             stderr=said,
             env=environment(cut_off=True, display=display),
