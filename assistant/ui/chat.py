@@ -82,16 +82,15 @@ class ChatTab:
             yield changes
 
     async def _ask(self, page: PageState, question: str) -> AsyncGenerator[Changes]:
-        conversation = page.conversation
-        if conversation is None or conversation.live is not None or not question.strip():
-            yield {self._text: gr.skip()}  # the words stay where they are
-            return
         try:
+            conversation = page.conversation = page.conversation or await self._conversations.last()
+            if conversation.live is not None or not question.strip():
+                return  # the words stay where they are
             await conversation.send(question)
         except HearthError as error:
             yield {self._notice: self._told(error)}
             return
-        yield self._whole(page) | {self._text: ""}
+        yield {self._state: page} | self._whole(page) | {self._text: ""}
         async for changes in self._follow(page):
             yield changes
 

@@ -37,7 +37,7 @@ def build_page(
             with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:
                 settings = SettingsTab(configuration, check, t, theme_mark_component=mark, engine_line=chat.engine_line)
         chat.wire(blocks)
-        settings.wire(tab)
+        settings.wire(blocks, tab)
     blocks.queue(default_concurrency_limit=None, max_size=64)
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     return gr.mount_gradio_app(

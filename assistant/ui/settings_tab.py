@@ -51,7 +51,8 @@ class SettingsTab:
     ) -> None:
         self._configuration, self._check, self._t = configuration, check, t
         self._theme_mark, self._engine_line = theme_mark_component, engine_line
-        with gr.Column(elem_id="settings-form"):
+        # Seen once it is filled: what a quick hand types must not be overwritten by values that come later.
+        with gr.Column(elem_id="settings-form", visible=False) as self._column:
             self._inputs = self._lay_out_engine()
             gr.Markdown(f"## {t('settings.answers')}", container=False)
             for name in ("system_prompt", "temperature", "max_tokens"):
@@ -76,19 +77,20 @@ class SettingsTab:
             self._remove = gr.Button(t("settings.remove_key"), elem_id="settings-remove-key", size="sm", scale=0)
         return inputs | {"model": make_field("model", t)}
 
-    def wire(self, tab: gr.Tab) -> None:
-        """Ties the handlers to the page. `tab` is the tab itself: the form is filled when it is opened."""
+    def wire(self, blocks: gr.Blocks, tab: gr.Tab) -> None:
+        """Ties the handlers to the page. `tab` is the tab itself: the models are asked for when it is opened."""
         form = list(self._inputs.values())
         whole = [*form, self._key_line, self._remove, self._result, self._theme_mark, self._engine_line]
         model = self._inputs["model"]
         blurs = [field.blur for name in ("endpoint", KEY) if isinstance(field := self._inputs[name], gr.Textbox)]
-        wire([tab.select], self._fill, outputs=whole).then(
-            self._offer_models, form, [model], show_progress="hidden", api_visibility="private"
-        )
-        wire(blurs, self._offer_models, inputs=form, outputs=[model])
+        wire([blocks.load], self._show, outputs=[self._column, *whole])
+        wire([tab.select, *blurs], self._offer_models, inputs=form, outputs=[model])
         wire([self._save.click], self._store, inputs=form, outputs=whole)
         wire([self._test.click], self._try_out, inputs=form, outputs=whole)
         wire([self._remove.click], self._forget_key, inputs=form, outputs=whole)
+
+    def _show(self) -> Changes:
+        return self._fill() | self._followers() | {self._column: gr.update(visible=True)}
 
     def _fill(self) -> Changes:
         values = self._configuration.settings.model_dump()
@@ -113,8 +115,11 @@ class SettingsTab:
         except HearthError as error:
             return self._failed(error)
         said = "settings.saved.run-only" if self._configuration.this_run.endpoint else "settings.saved"
-        return self._fill() | {
-            self._result: _sentences([self._t(said)], "good"),
+        return self._fill() | self._followers() | {self._result: _sentences([self._t(said)], "good")}
+
+    def _followers(self) -> Changes:
+        """The parts of the page that follow the settings."""
+        return {
             self._theme_mark: theme_mark(self._configuration.settings.theme),
             self._engine_line: engine_words(self._configuration, self._t),
         }
