@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -276,3 +277,27 @@ def test_the_code_is_formatted() -> None:
 def test_the_types_fit() -> None:
     told = run(tool("pyright"), timeout_seconds=300)
     assert told.returncode == 0, told.stdout + told.stderr
+
+
+# The README
+
+
+def readme() -> str:
+    return (HOUSE / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_draws_the_house_as_it_is() -> None:
+    drawn = set(re.findall(r"\b([a-z_0-9]+)\.py\b", readme()))
+    there = {path.stem for package in PACKAGES for path in (HOUSE / package).rglob("*.py")}
+    top = {path.stem for path in (HOUSE / "assistant").glob("*.py")} - {"__init__"}
+
+    assert drawn - there - {"test_guard"} == set(), "drawn, but not there"
+    assert top - drawn == set(), "there, but not drawn"
+
+
+def test_the_test_command_brings_every_package_that_the_readme_names() -> None:
+    named = re.search(r"apt install (.+)", readme())
+    assert named
+    brought = set(re.findall(r"[a-z0-9.+-]+", (HOUSE / "tests" / "run").read_text(encoding="utf-8")))
+
+    assert [package for package in named[1].split() if package not in brought] == []
