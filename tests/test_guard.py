@@ -22,6 +22,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assistant.guard import CODE_LIFE_SECONDS, Guard
+from assistant.payload import is_inside
 
 JSON = {"Content-Type": "application/json"}
 JOIN = "/gradio_api/queue/join"
@@ -133,7 +134,9 @@ class Running:
     def start(make_app: Callable[[int], ASGIApp]) -> Running:
         plug = socket.create_server(("127.0.0.1", 0))
         port: int = plug.getsockname()[1]
-        config = uvicorn.Config(make_app(port), log_level="critical", server_header=False, proxy_headers=False)
+        app = make_app(port)
+        # It believes proxies, as uvicorn does unless told otherwise: the guard must not.
+        config = uvicorn.Config(app, log_level="critical", server_header=False, forwarded_allow_ips="*")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [plug]}, daemon=True)
         thread.start()
@@ -493,7 +496,7 @@ def test_only_known_headers_reach_the_app(house: House) -> None:
         "X-Original-URL X-Original-Host X-Rewrite-URL X-HTTP-Method-Override X-Gradio-Server X-Gradio-User Via Proxy "
         "Authorization Referer Accept-Encoding X-Host"
     )
-    odd = dict.fromkeys(names.split(), "evil.example")
+    odd = dict.fromkeys(names.split(), "evil.example") | {"X-Forwarded-Proto": "https"}
     assert house.ask("/", headers=odd | {"Range": "bytes=0-1"}).status == 200
 
     scope = house.room.visits[0]
@@ -648,7 +651,7 @@ def test_an_uploaded_picture_is_shown(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["text/html", "image/svg+xml", "text/javascript", "application/xhtml+xml", "text/xml", ""]
+    "kind", ["text/html", "image/svg+xml", "image/svg", "text/javascript", "application/xhtml+xml", "text/xml", ""]
 )
 def test_an_uploaded_page_is_never_served_as_one(house: House, kind: str) -> None:
     page = house.uploads / "page.html"
@@ -717,6 +720,15 @@ def test_no_file_of_elsewhere_is_served_and_no_address_fetched(house: House) -> 
             answer = house.ask("/gradio_api/file=" + spelled)
             assert answer.status in (403, 414), path
             assert house.room.visits == []
+
+
+def test_a_name_that_reads_as_an_address_is_not_looked_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(house.uploads)
+    for name in ("data:x", "http:x", "a\nb"):
+        (house.uploads / name).write_bytes(b"x")
+
+    assert is_inside(house.uploads, str(house.uploads / "data:x"))
+    assert not [name for name in ("data:x", "http:x", str(house.uploads / "a\nb")) if is_inside(house.uploads, name)]
 
 
 def test_a_pipe_is_no_file(house: House) -> None:
