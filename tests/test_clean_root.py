@@ -23,7 +23,7 @@ import pytest
 
 HOUSE = Path(__file__).resolve().parent.parent
 ENTER = HOUSE / "tests" / "clean_root" / "enter"
-CACHE = Path(tempfile.gettempdir()) / "hearth-clean-root"
+CACHE = Path(tempfile.gettempdir()) / "clean-root-cache"
 RELEASE = "bookworm"
 PATIENCE_SECONDS = 900
 T = TypeVar("T")
