@@ -1,0 +1,138 @@
+"""`hearth`: the window at once, Hearth behind it step by step; and what else to do where there can be no window."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import webbrowser
+
+from assistant.errors import HearthError, StartError
+from assistant.i18n import ENGLISH as t
+from launcher.instance import Instance, Reply, Request
+from launcher.options import FAULT, OK, Options, tell
+from launcher.process import PrivateFolder
+from launcher.serve import serve
+from launcher.webview_probe import check_window
+
+log = logging.getLogger(__name__)
+
+END_SECONDS = 4.5
+
+
+def open_window(options: Options, private: PrivateFolder) -> int:
+    """Shows the window until it is closed. A second start brings the first one's window to the front."""
+    try:
+        _check_machine()
+    except StartError as error:
+        if error.key == "start-no-display" or not _has_browser():
+            raise
+        tell(error)
+        return _in_browser(options, private)
+    instance = Instance(options.profile)
+    reply = instance.claim_or_ask("show")
+    if reply is not None and "address" not in reply:
+        return OK
+    return _Desktop(options, private, instance, address=reply["address"] if reply else None).run()
+
+
+class _Desktop:
+    """One window and the Hearth behind it; with `address`, behind it is one that another process runs."""
+
+    def __init__(self, options: Options, private: PrivateFolder, instance: Instance, *, address: str | None) -> None:
+        from launcher.window import Window  # late: it loads the web view
+
+        self._options, self._private, self._instance, self._address = options, private, instance, address
+        self._running = None
+        self._is_starting = threading.Lock()
+        self._has_failed = False
+        self._window = Window(log_file=options.profile.log_file, on_try_again=self._begin, is_debug=options.is_debug)
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._window.close())
+        if self._address is None:
+            self._instance.answer(self._private.path, self._answer)
+        self._window.show(self._begin)
+        watchdog = threading.Timer(END_SECONDS, self._end_hard)
+        watchdog.daemon = True
+        watchdog.start()
+        if self._running is not None:
+            self._running.stop()
+        if self._address is None:
+            self._instance.release()
+        self._private.remove()
+        logging.shutdown()
+        # Qt takes its web view apart at exit in an order that can crash; nothing is left to do for us.
+        os._exit(FAULT if self._has_failed else OK)
+
+    def _begin(self) -> None:
+        threading.Thread(target=self._start, name="start", daemon=True).start()
+
+    def _start(self) -> None:
+        if not self._is_starting.acquire(blocking=False):
+            return
+        try:
+            self._has_failed = False
+            self._window.open(self._address or self._started())
+        except HearthError as error:
+            log.error("the start failed: %s", error)
+            self._fail(error)
+        except Exception as error:  # a border: whatever it is, the window says so
+            log.exception("the start failed")
+            self._fail(StartError("start-failed", reason=f"{type(error).__name__}: {error}"[:300]))
+        finally:
+            self._is_starting.release()
+
+    def _started(self) -> str:
+        from launcher.running import Running  # late: the window is up by now
+
+        self._running = Running(self._options.profile, self._options.choices, on_death=self._die)
+        return self._running.start(self._window.report)
+
+    def _die(self, _: BaseException) -> None:
+        self._fail(StartError("start-server-died"))
+
+    def _fail(self, error: HearthError) -> None:
+        self._has_failed = True
+        self._window.fail(error)
+
+    def _answer(self, request: Request) -> Reply:
+        if request == "show":
+            self._window.bring_to_front()
+            return {"shown": True}
+        with self._is_starting:  # a second start while we start waits for the address
+            if self._running is None or self._has_failed:
+                return {"fault": "not running"}
+            return {"address": self._running.address()}
+
+    def _end_hard(self) -> None:
+        log.error("the end took too long")
+        self._private.remove()
+        os._exit(FAULT)
+
+
+def _check_machine() -> None:
+    """Raises StartError where no window can be shown."""
+    if sys.platform != "linux":
+        return
+    if os.geteuid() == 0:
+        log.info("running as root: QtWebEngine starts without its sandbox")
+        os.environ["QTWEBENGINE_DISABLE_SANDBOX"] = "1"
+    program = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-P", "-m", "launcher"]
+    check_window([*program, "probe-window"])
+
+
+def _has_browser() -> bool:
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return True
+
+
+def _in_browser(options: Options, private: PrivateFolder) -> int:
+    print(t("cli.browser"), file=sys.stderr)
+    return serve(options, private, show=webbrowser.open)

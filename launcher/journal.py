@@ -1,0 +1,70 @@
+"""The log: one file below the data dir, capped in size, without secrets or chats. A log that fails stops nothing."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import sys
+import threading
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import TracebackType
+
+log = logging.getLogger("hearth")
+
+LARGEST_BYTES = 1_000_000
+KEPT_FILES = 3
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+# These tell addresses (with the one-time code in them) or every request.
+_QUIET = ("uvicorn.access", "httpx", "httpx2", "httpcore", "httpcore2", "openai", "asyncio", "PIL", "filelock")
+
+
+def open_journal(log_file: Path, *, is_debug: bool) -> None:
+    """Sends all logging to `log_file`; to standard error too with `is_debug`, or where the file cannot be written."""
+    root = logging.getLogger()
+    root.handlers.clear()
+    root.setLevel(logging.INFO)
+    try:
+        log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log_file.touch(mode=0o600)
+        handler = RotatingFileHandler(
+            log_file, maxBytes=LARGEST_BYTES, backupCount=KEPT_FILES, encoding="utf-8", errors="backslashreplace"
+        )
+        root.addHandler(_formatted(handler))
+    except OSError:
+        is_debug = True
+    if is_debug and sys.stderr is not None:
+        root.addHandler(_formatted(logging.StreamHandler()))
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.raiseExceptions = False  # a full disk must not print a traceback for every line
+    logging.captureWarnings(True)  # noqa: FBT003
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+    if sys.stderr is not None:
+        faulthandler.enable()
+
+
+def _formatted(handler: logging.Handler) -> logging.Handler:
+    handler.setFormatter(logging.Formatter(FORMAT))
+    return handler
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt | SystemExit) and error is not None:
+        log.critical("uncaught", exc_info=(kind, error, trace))
+
+
+def show_file(path: Path) -> None:
+    """Opens a file in the system's own viewer."""
+    if sys.platform == "win32":
+        os.startfile(path)  # noqa: S606
+        return
+    import subprocess  # late: only a person who looks at the log needs it
+
+    opener = "open" if sys.platform == "darwin" else "xdg-open"
+    try:
+        subprocess.Popen([opener, str(path)], stdin=subprocess.DEVNULL, start_new_session=True)
+    except OSError as error:
+        log.warning("no viewer for the log: %s", error)

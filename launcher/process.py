@@ -1,0 +1,91 @@
+"""What has to be so before anything heavy is imported: environment, umask, and a private working directory."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+log = logging.getLogger(__name__)
+
+PREFIX = "hearth-"
+LOCK = "lock"
+
+# Whoever sets these could change what is served, whom we trust, what is loaded or what is reported home.
+_HOSTILE_PREFIXES = ("GRADIO_", "UVICORN_", "HF_", "HUGGING", "PYWEBVIEW_", "QTWEBENGINE_", "OPENAI_", "OTEL_")
+_HOSTILE_NAMES = ("FORWARDED_ALLOW_IPS", "HEARTH_API_KEY", "SPACE_ID", "SPACE_HOST", "SYSTEM", "MPLBACKEND")
+_OURS = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_RUN_HISTORY": "False",
+    "GRADIO_SSR_MODE": "False",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+
+class PrivateFolder:
+    """This process's own folder for everything temporary: 0700, the working directory below it, removed at the end.
+
+    A lock in it says that its process lives; folders of dead ones are removed by the next start.
+    """
+
+    def __init__(self) -> None:
+        parent = Path(tempfile.gettempdir())
+        _remove_dead(parent)
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        self._lock = FileLock(self.path / LOCK)
+        self._lock.acquire(blocking=False)
+        for name in ("work", "tmp", "uploads"):
+            (self.path / name).mkdir(mode=0o700)
+
+    def enter(self) -> None:
+        """Makes it the place where this process and its libraries work. An empty working directory matters: Gradio
+        may serve files from it, and Python and dotenv readers load what lies there."""
+        os.chdir(self.path / "work")
+        tempfile.tempdir = str(self.path / "tmp")
+        os.environ["TMPDIR"] = os.environ["TEMP"] = os.environ["TMP"] = tempfile.tempdir
+        os.environ["GRADIO_TEMP_DIR"] = str(self.path / "uploads")
+
+    def remove(self) -> None:
+        """Removes it with everything in it; may be repeated."""
+        os.chdir(self.path.anchor)  # Windows cannot remove the folder that it stands in
+        self._lock.release()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def clean_environment() -> None:
+    """Takes out what could turn Hearth into something else, and switches every library's reporting off."""
+    for name in list(os.environ):
+        if name.startswith(_HOSTILE_PREFIXES) or name in _HOSTILE_NAMES:
+            del os.environ[name]
+    os.environ.update(_OURS)
+    os.umask(0o077)
+
+
+def forget_working_directory() -> None:
+    """Takes the directory that Hearth was started in off the import path, unless Hearth itself lies there."""
+    here, ours = Path.cwd(), Path(__file__).resolve().parent.parent
+    sys.path[:] = [
+        entry for entry in sys.path if Path(entry or here).resolve() in (ours,) or Path(entry or here) != here
+    ]
+
+
+def _remove_dead(parent: Path) -> None:
+    for folder in parent.glob(f"{PREFIX}*"):
+        try:
+            if folder.is_symlink() or not (folder / LOCK).is_file() or _is_foreign(folder):
+                continue
+            with FileLock(folder / LOCK).acquire(blocking=False):
+                shutil.rmtree(folder, ignore_errors=True)
+        except (Timeout, OSError):
+            continue  # its process lives, or it is not ours to touch
+
+
+def _is_foreign(folder: Path) -> bool:
+    return hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()
