@@ -22,49 +22,43 @@ log = logging.getLogger(__name__)
 
 
 def install(*, is_ours: Callable[[str], bool], is_debug: bool) -> None:
-    """Replaces the page classes that the window will be made of. `is_ours` tells whether the window may go to an
-    address; other web addresses are offered to the system's browser, and nothing else is followed."""
+    """Teaches the page classes that the window will be made of. `is_ours` tells whether the window may go to an
+    address; other web addresses are offered to the system's browser, and nothing else is followed.
 
-    class GuardedPage(qt.BrowserView.WebPage):
-        def __init__(self, parent: Any = None, profile: Any = None) -> None:
-            super().__init__(parent, profile)
-            if hasattr(self, "permissionRequested"):
-                self.permissionRequested.connect(lambda permission: permission.deny())
+    The classes are changed and not replaced: their own `super()` calls go by the name that a replacement would take.
+    """
 
-        def acceptNavigationRequest(  # noqa: N802  # pyright: ignore[reportIncompatibleMethodOverride]  # Qt's names
-            self,
-            url: QUrl,
-            kind: QWebEnginePage.NavigationType,
-            is_main_frame: bool,  # noqa: FBT001
-        ) -> bool:
-            address = url.toString()
-            is_start_page = url.scheme() in ("data", "about") and kind == _TYPED
-            if not is_main_frame or is_ours(address) or is_start_page:
-                return True
-            _offer(address)
-            return False
+    def stay(_page: Any, url: QUrl, kind: QWebEnginePage.NavigationType, is_main_frame: bool) -> bool:  # noqa: FBT001
+        address = url.toString()
+        is_start_page = url.scheme() in ("data", "about") and kind == QWebEnginePage.NavigationType.NavigationTypeTyped
+        if not is_main_frame or is_ours(address) or is_start_page:
+            return True
+        _offer(address)
+        return False
 
-        def onFeaturePermissionRequested(self, url: QUrl, feature: Any) -> None:  # noqa: N802
-            self.setFeaturePermission(url, feature, QWebEnginePage.PermissionPolicy.PermissionDeniedByUser)
+    def open_no_window(_page: Any, url: QUrl, _kind: Any, _is_main_frame: bool) -> bool:  # noqa: FBT001
+        _offer(url.toString())
+        return False
 
-    class LinkPage(qt.BrowserView.NavigationHandler):
-        """Takes what would be a new window."""
+    def grant_nothing(page: Any, url: QUrl, feature: Any) -> None:
+        page.setFeaturePermission(url, feature, QWebEnginePage.PermissionPolicy.PermissionDeniedByUser)
 
-        def acceptNavigationRequest(self, url: QUrl, _kind: Any, _is_main_frame: bool) -> bool:  # noqa: N802, FBT001  # pyright: ignore[reportIncompatibleMethodOverride]
-            _offer(url.toString())
-            return False
-
-    qt.BrowserView.WebPage = GuardedPage
-    qt.BrowserView.NavigationHandler = LinkPage
+    teach(qt.BrowserView.WebPage, "acceptNavigationRequest", stay)
+    teach(qt.BrowserView.WebPage, "onFeaturePermissionRequested", grant_nothing)
+    teach(qt.BrowserView.NavigationHandler, "acceptNavigationRequest", open_no_window)
     if not is_debug:
-        qt.BrowserView.WebView.show_inspector = _no_inspector
+        teach(qt.BrowserView.WebView, "show_inspector", _no_inspector)
+
+
+def teach(page_class: type, name: str, method: Callable[..., Any]) -> None:
+    """Replaces a method that is there. Raises AttributeError where a new pywebview has moved it: no window is better
+    than one that goes anywhere."""
+    getattr(page_class, name)
+    setattr(page_class, name, method)
 
 
 def _no_inspector(self: Any) -> None:
     """Outside --debug nothing listens for a debugger."""
-
-
-_TYPED = QWebEnginePage.NavigationType.NavigationTypeTyped
 
 
 def _offer(address: str) -> None:
