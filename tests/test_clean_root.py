@@ -223,7 +223,7 @@ def test_its_window_opens_and_answers_with_the_network_cut(set_up: CleanRoot, tm
             assert found, Path(said.name).read_text(encoding="utf-8")
             assert started.poll() is None
         finally:
-            started.terminate()
+            started.kill()  # and with it everything that it started, which shares its process namespace
             started.wait(timeout=20)
 
 
