@@ -22,10 +22,8 @@ POLICY = (
 )
 # An uploaded page or drawing that is opened by its own address runs nothing and has no origin.
 FILE_POLICY = "default-src 'none'; sandbox; form-action 'none'; frame-ancestors 'none'"
-_PERMISSIONS = (
-    "camera=(), microphone=(), geolocation=(), display-capture=(), usb=(), serial=(), hid=(), midi=(), "
-    "payment=(), publickey-credentials-get=(), browsing-topics=()"
-)
+# Only names that both Chromium and Qt's know: each says of every other that it is unknown.
+_PERMISSIONS = "camera=(), microphone=(), geolocation=(), display-capture=(), serial=(), hid=(), midi=()"
 
 _HEADERS_OUT = frozenset(
     b"content-type content-length content-disposition content-range accept-ranges etag last-modified".split()

@@ -102,8 +102,8 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium. Not for the whole session: its driver runs an event loop in this thread, in which no other test
-    could run one of its own."""
+    """The system's Chromium. Not for the whole session: its driver runs an event loop in this thread, where no test
+    after it could run one of its own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
         yield browser
