@@ -46,12 +46,12 @@ class App:
         """The page behind the guard, for a server that listens on 127.0.0.1:`port`. Imports Gradio: takes seconds, so
         call it in a thread. Its lifespan starts the engine, and at its end saves running answers and ends everything,
         so that `uvicorn.Config(app.asgi(port), lifespan="on")` is all that a server needs. Raises StoreError."""
+        store = Store(self.profile.database)  # first: what is wrong with the data is told at once
         # late: `ask` and `doctor` never load Gradio
         from assistant.guard import Guard
         from assistant.ui.page import build_page
         from assistant.ui.settings_tab import TargetCheck
 
-        store = Store(self.profile.database)
         conversations = Conversations(store, choose=self._choose)
 
         @asynccontextmanager

@@ -27,7 +27,7 @@ def open_window(options: Options, private: PrivateFolder) -> int:
     try:
         _check_machine()
     except StartError as error:
-        if error.key == "start-no-display" or not _has_browser():
+        if error.key in ("start-no-display", "start-display-refused") or not _has_browser():
             raise
         tell(error)
         return _in_browser(options, private)

@@ -80,6 +80,7 @@ class Window:
             self._failure = None
             self._origin = "/".join(address.split("/")[:3])
             self._window.load_url(address)
+            log.info("page ready")
 
     def fail(self, error: HearthError) -> None:
         """Shows the start page with what went wrong, wherever the window is now."""

@@ -67,6 +67,7 @@ def test_a_question_is_shown_as_it_was_typed(page: Page, serve: Serve) -> None:
         open_hearth(page, serve("--endpoint", server.url))
         ask(page, "What does <b>*this*</b> & $5 mean?")
         expect(page.locator("#chat-settled .user").first).to_contain_text("What does <b>*this*</b> & $5 mean?")
+        expect(page.locator("#chat-settled")).to_contain_text("Hello, world!")
 
 
 def test_shift_and_enter_make_a_new_line_and_enter_sends(page: Page, serve: Serve) -> None:

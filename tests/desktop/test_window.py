@@ -1,0 +1,120 @@
+"""The native window, under a real X server with a window manager."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import eventually, hearth
+from tests.desktop.conftest import Opened, Screen
+
+pytestmark = pytest.mark.desktop
+OpenWindow = Callable[..., Opened]
+
+
+def saved(data_dir: Path, status: str) -> list[str]:
+    """The parts of the saved messages with this status."""
+    if not (data_dir / "hearth.db").is_file():
+        return []
+    with sqlite3.connect(f"file:{data_dir / 'hearth.db'}?mode=ro", uri=True) as database:
+        return [row[0] for row in database.execute("SELECT parts FROM messages WHERE status = ?", [status])]
+
+
+def gone(family: list[psutil.Process]) -> bool:
+    return not any(member.is_running() and member.status() != psutil.STATUS_ZOMBIE for member in family)
+
+
+def test_a_person_asks_with_the_keyboard_and_the_starter_model_answers(open_window: OpenWindow) -> None:
+    opened = open_window()
+    assert eventually(opened.has_window, within_seconds=30)
+    assert eventually(opened.has_page, within_seconds=60)
+    window = opened.window()
+    assert opened.screen.xdotool("getwindowname", window).endswith("Hearth")
+    opened.screen.xdotool("windowactivate", "--sync", window)
+
+    def asked() -> bool:  # the page takes a moment to draw its composer
+        opened.screen.xdotool("type", "--delay", "20", "Name three colours.")
+        opened.screen.xdotool("key", "Return")
+        return eventually(
+            lambda: any("colours" in parts for parts in saved(opened.data_dir, "complete")), within_seconds=3
+        )
+
+    assert eventually(asked, within_seconds=30)
+    assert eventually(lambda: len(saved(opened.data_dir, "complete")) >= 2, within_seconds=90)
+    family = opened.family()
+    opened.close_as_a_person()
+    assert opened.process.wait(timeout=5) == 0
+    assert eventually(lambda: gone(family), within_seconds=5)
+
+
+def test_closing_in_mid_start_ends_everything_too(open_window: OpenWindow) -> None:
+    opened = open_window()
+    assert eventually(opened.has_window, within_seconds=30)
+    family = opened.family()
+    opened.close_as_a_person()
+    assert eventually(lambda: opened.process.poll() is not None, within_seconds=5)
+    assert eventually(lambda: gone(family), within_seconds=5)
+
+
+def test_a_terminated_window_ends_everything(open_window: OpenWindow) -> None:
+    opened = open_window()
+    assert eventually(lambda: opened.has_window() and opened.has_page(), within_seconds=90)
+    family = opened.family()
+    opened.process.terminate()
+    assert opened.process.wait(timeout=5) == 0
+    assert eventually(lambda: gone(family), within_seconds=5)
+
+
+def test_a_second_start_brings_the_first_window_to_the_front_and_ends(open_window: OpenWindow) -> None:
+    first = open_window()
+    assert eventually(lambda: first.has_window() and first.has_page(), within_seconds=90)
+    first.screen.xdotool("windowminimize", first.window())
+    assert eventually(lambda: not first.has_window(), within_seconds=5)
+    second = open_window()
+    assert second.process.wait(timeout=30) == 0
+    assert eventually(first.has_window, within_seconds=5)
+
+
+def test_a_damaged_database_is_told_in_the_window_and_left_as_it_is(open_window: OpenWindow, tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    garbage = b"not a database" * 1000
+    (data_dir / "hearth.db").write_bytes(garbage)
+    opened = open_window(data_dir=data_dir)
+    assert eventually(opened.has_window, within_seconds=30)
+    assert eventually(lambda: "damaged" in opened.log, within_seconds=30)
+    assert opened.process.poll() is None, "the window stays and says why"
+    opened.close_as_a_person()
+    assert opened.process.wait(timeout=5) == 1
+    assert (data_dir / "hearth.db").read_bytes() == garbage
+
+
+def test_without_a_display_a_sentence_names_the_way_out(tmp_path: Path) -> None:
+    ended = hearth("--data-dir", str(tmp_path), DISPLAY="", WAYLAND_DISPLAY="")
+    assert ended.returncode == 1
+    assert "hearth serve" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_display_that_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
+    ended = hearth("--data-dir", str(tmp_path), DISPLAY=":4711", WAYLAND_DISPLAY="", BROWSER="/nonexistent")
+    assert ended.returncode == 1
+    assert "hearth serve" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_names_that_the_window_s_guard_replaces_are_still_there(screen: Screen) -> None:
+    from webview.platforms import qt  # late: it loads Qt
+
+    for page_class, name in (
+        (qt.BrowserView.WebPage, "onFeaturePermissionRequested"),
+        (qt.BrowserView.WebPage, "acceptNavigationRequest"),
+        (qt.BrowserView.NavigationHandler, "acceptNavigationRequest"),
+        (qt.BrowserView.WebView, "show_inspector"),
+    ):
+        assert callable(getattr(page_class, name))
+    assert screen.display

@@ -1,0 +1,250 @@
+"""The `hearth` command as a person or a script meets it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from http.client import HTTPConnection
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import Served, eventually, hearth, hearth_command
+from tests.fake_endpoint import fake_endpoint
+from tests.fake_steps import Answer, Cut, Silence
+
+Serve = Callable[..., Served]
+
+
+def visit(address: str) -> int:
+    host, _, path = address.removeprefix("http://").partition("/")
+    connection = HTTPConnection(host, timeout=10)
+    connection.request("GET", f"/{path}")
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_ask_prints_the_answer_and_nothing_else(tmp_path: Path) -> None:
+    with fake_endpoint(Answer(("Red, ", "green."))) as server:
+        ended = hearth("ask", "Name two colours.", "--data-dir", str(tmp_path), "--endpoint", server.url)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("Red, green.\n", "", 0)
+
+
+def test_ask_answers_offline_with_the_starter_model(tmp_path: Path) -> None:
+    ended = hearth("ask", "Name three colours.", "--data-dir", str(tmp_path), timeout_seconds=100)
+    assert ended.returncode == 0, ended.stderr
+    assert len(ended.stdout.split()) > 2
+    assert ended.stderr == ""
+
+
+def test_ask_keeps_what_had_come_and_says_why_it_ended(tmp_path: Path) -> None:
+    with fake_endpoint(Cut(after=("Red, ",))) as server:
+        ended = hearth("ask", "Name two colours.", "--data-dir", str(tmp_path), "--endpoint", server.url)
+    assert (ended.returncode, ended.stdout.strip()) == (1, "Red,")
+    assert "broke off" in ended.stderr
+
+
+def test_ask_reads_a_question_from_standard_input(tmp_path: Path) -> None:
+    with fake_endpoint(Answer(("Yes.",))) as server:
+        command = hearth_command("ask", "-", "--data-dir", str(tmp_path), "--endpoint", server.url)
+        ended = subprocess.run(command, input="Is it?", capture_output=True, text=True, timeout=60, check=False)
+        assert server.chats[0].body["messages"][-1]["content"] == "Is it?"
+    assert ended.stdout == "Yes.\n"
+
+
+def test_an_interrupted_ask_ends_quietly(tmp_path: Path) -> None:
+    with fake_endpoint(Silence(after=("Red",))) as server:
+        command = hearth_command("ask", "Name two colours.", "--data-dir", str(tmp_path), "--endpoint", server.url)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.read(3) == "Red"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+    assert (process.returncode, said) == (130, "")
+
+
+def test_a_key_from_the_environment_is_used_and_never_saved(tmp_path: Path) -> None:
+    with fake_endpoint(Answer(("Yes.",)), key="sk-CANARY") as server:
+        ended = hearth(
+            "ask", "Is it?", "--data-dir", str(tmp_path), "--endpoint", server.url, HEARTH_API_KEY="sk-CANARY"
+        )
+    assert ended.stdout == "Yes.\n"
+    found = [path for path in tmp_path.rglob("*") if path.is_file() and b"CANARY" in path.read_bytes()]
+    assert found == []
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_options_may_stand_before_and_after_the_command(tmp_path: Path, where: str) -> None:
+    with fake_endpoint(Answer(("Yes.",)), models=("one", "two")) as server:
+        options = ["--data-dir", str(tmp_path / "data"), "--endpoint", server.url, "--model", "two"]
+        words = [*options, "ask", "Is it?"] if where == "before" else ["ask", *options, "Is it?"]
+        assert hearth(*words).stdout == "Yes.\n"
+        assert server.chats[0].body["model"] == "two"
+    assert (tmp_path / "data" / "logs" / "hearth.log").is_file()
+
+
+def test_the_data_dir_may_come_from_the_environment(tmp_path: Path) -> None:
+    with fake_endpoint(Answer(("Yes.",))) as server:
+        hearth("ask", "Is it?", "--endpoint", server.url, HEARTH_DATA_DIR=str(tmp_path / "mine"))
+    assert (tmp_path / "mine" / "logs" / "hearth.log").is_file()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--endpoint", "ftp://x", "ask", "Hi"],
+        ["--endpoint", "http://user:secret@127.0.0.1/v1", "ask", "Hi"],
+        ["--model", "big", "ask", "Hi"],
+        ["--data-dir", "/dev/null/x", "ask", "Hi"],
+        ["--endpoint", "http://127.0.0.1:9/v1", "ask", "Hi"],
+    ],
+)
+def test_a_fault_is_a_sentence_and_exit_code_1(tmp_path: Path, words: list[str]) -> None:
+    ended = hearth(*words, HEARTH_DATA_DIR=str(tmp_path))
+    assert (ended.returncode, ended.stdout.strip()) == (1, "")
+    assert ended.stderr.strip().endswith(".")
+    assert "Traceback" not in ended.stderr
+    assert "secret" not in ended.stderr
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["ask"], ["serve", "--nonsense"], ["--dat", "x", "doctor"]])
+def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
+    ended = hearth(*words)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "usage" in ended.stderr
+
+
+def test_doctor_reports_as_text_and_as_json(tmp_path: Path) -> None:
+    with fake_endpoint(*[Answer(("Yes.",))] * 2) as server:
+        text = hearth("doctor", "--data-dir", str(tmp_path), "--endpoint", server.url)
+        report = json.loads(hearth("doctor", "--json", "--data-dir", str(tmp_path), "--endpoint", server.url).stdout)
+    assert text.returncode == 0, text.stdout
+    assert set(report) == {"ok", "version", "engine", "endpoints", "checks"}
+    assert report["engine"]["url"] == server.url
+    assert {"url": server.url, "kind": report["endpoints"][0]["kind"], "models": ["fake"]} in report["endpoints"]
+
+
+def test_a_doctor_who_finds_no_answer_exits_with_1(tmp_path: Path) -> None:
+    ended = hearth("doctor", "--data-dir", str(tmp_path), "--endpoint", "http://127.0.0.1:9/v1")
+    assert ended.returncode == 1
+    assert "http://127.0.0.1:9/v1" in ended.stdout
+
+
+def test_serve_prints_an_address_that_works_once(serve: Serve) -> None:
+    served = serve()
+    assert served.address.startswith("http://127.0.0.1:")
+    assert visit(served.address) == 303
+    assert visit(served.address) == 403
+
+
+def test_a_second_serve_prints_a_fresh_address_of_the_first(serve: Serve) -> None:
+    served = serve()
+    fresh = served.fresh_address()
+    assert fresh != served.address
+    assert fresh.split("/open")[0] == served.address.split("/open")[0]
+    assert visit(fresh) == 303
+
+
+def test_two_serves_at_once_become_one(serve: Serve) -> None:
+    first, second = serve(), serve()
+    ports = {address.split("/")[2] for address in (first.address, second.address)}
+    assert len(ports) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_ends_with_0_and_leaves_nothing_behind(serve: Serve, number: signal.Signals) -> None:
+    served = serve()
+    family = [psutil.Process(served.process.pid), *psutil.Process(served.process.pid).children(recursive=True)]
+    private = Path(family[0].cwd()).parent
+    served.process.send_signal(number)
+    assert served.process.wait(timeout=5) == 0
+    assert eventually(lambda: not any(member.is_running() for member in family), within_seconds=5)
+    assert not private.exists()
+
+
+def test_a_running_answer_is_saved_when_hearth_is_terminated(serve: Serve) -> None:
+    # What a window shows at the next start: see tests/browser. Here: the end does not wait for the answer.
+    served = serve()
+    began = time.monotonic()
+    assert served.stop() == 0
+    assert time.monotonic() - began < 5
+
+
+def test_the_next_start_removes_what_a_killed_one_left(serve: Serve, tmp_path: Path) -> None:
+    served = serve()
+    private = Path(psutil.Process(served.process.pid).cwd()).parent
+    served.process.kill()
+    served.process.wait()
+    assert private.exists()
+    serve()
+    assert not private.exists()
+
+
+def test_everything_hearth_writes_is_private(serve: Serve) -> None:
+    served = serve()
+    for path in [served.data_dir, *served.data_dir.rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_only_loopback_is_listened_on(serve: Serve) -> None:
+    served = serve()
+    process = psutil.Process(served.process.pid)
+    assert eventually(lambda: bool(process.children(recursive=True)), within_seconds=20)
+    for member in [process, *process.children(recursive=True)]:
+        for connection in member.net_connections("inet"):
+            assert connection.status != psutil.CONN_LISTEN or connection.laddr.ip == "127.0.0.1"
+
+
+def test_a_hostile_environment_changes_nothing(serve: Serve, tmp_path: Path) -> None:
+    hostile = {
+        "GRADIO_SERVER_NAME": "0.0.0.0",
+        "GRADIO_ROOT_PATH": "http://evil.example",
+        "GRADIO_ALLOWED_PATHS": "/",
+        "GRADIO_SHARE": "True",
+        "UVICORN_HOST": "0.0.0.0",
+        "FORWARDED_ALLOW_IPS": "*",
+    }
+    served = serve(**hostile)
+    assert visit(served.address) == 303
+    environment = psutil.Process(served.process.pid)
+    listening = [c.laddr.ip for c in environment.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    assert set(listening) == {"127.0.0.1"}
+
+
+def test_the_one_time_code_is_in_no_log(serve: Serve) -> None:
+    served = serve()
+    visit(served.address)
+    code = served.address.split("code=")[1]
+    served.stop()
+    assert code not in served.log.read_text(encoding="utf-8")
+
+
+def test_a_damaged_database_ends_serve_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "hearth.db").write_bytes(b"garbage" * 1000)
+    ended = hearth("serve", "--data-dir", str(tmp_path))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "damaged" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_ask_and_doctor_work_beside_a_running_hearth(serve: Serve) -> None:
+    served = serve()
+    with fake_endpoint(Answer(("Yes.",))) as server:
+        ended = hearth("ask", "Is it?", "--data-dir", str(served.data_dir), "--endpoint", server.url)
+    assert ended.stdout == "Yes.\n"
+
+
+def test_gradio_s_import_is_spared_its_stubs_and_the_name_is_still_there() -> None:
+    script = (
+        "from launcher.running import spare_gradio_its_stubs as spare; spare(); import gradio.component_meta as m;"
+        "print(m.create_or_modify_pyi.__name__)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.strip() == "<lambda>"
