@@ -216,8 +216,9 @@ def test_its_window_opens_and_answers_with_the_network_cut(set_up: CleanRoot, tm
             asked = 0.0
             while not (found := answers(set_up.database)) and asked < 90:
                 # The page says nothing to an X server: ask again until it is there and listens.
-                x("windowfocus", "--sync", window, "type", "--window", window, "Name three colours.")
-                x("key", "--window", window, "Return")
+                x("mousemove", "--window", window, "500", "718", "click", "1")
+                x("type", "--delay", "20", "Name three colours.")
+                x("key", "Return")
                 found = eventually(lambda: answers(set_up.database), within_seconds=15)
                 asked += 15
             assert found, Path(said.name).read_text(encoding="utf-8")
