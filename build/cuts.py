@@ -18,7 +18,10 @@ FILES: tuple[tuple[str, str], ...] = (
     (r"gradio/(media_assets|test_data|cli)/", "demo and test media, and what makes new Gradio components"),
     (r"gradio/.*\.pyi$", "type stubs"),
     (r".*\.(map|d\.ts)$", "for debugging the page's scripts"),
-    (r"PySide6/(Qt/)?translations/(?!qtwebengine_locales/en-US\.pak)", "words of Qt dialogs, 53 MB; Hearth has its own"),
+    (
+        r"PySide6/(Qt/)?translations/(?!qtwebengine_locales/en-US\.pak)",
+        "words of Qt dialogs, 53 MB; Hearth has its own",
+    ),
     (r"PySide6/(Qt/)?resources/qtwebengine_devtools_resources", "the inspector, which the window does not open"),
     (r"PySide6/(Qt/)?resources/.*\.debug\.(pak|bin)", "for debugging Qt itself"),
     (r"PySide6/(Qt/)?qml/", "QML: the window is made of widgets. Some of it is GPL (Charts, 3D, virtual keyboard)"),

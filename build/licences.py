@@ -48,7 +48,9 @@ def check(binaries: Iterable[tuple[str, str, str]]) -> None:
     )
     if unread:
         names = ", ".join(unread)
-        raise SystemExit(f"Read the licences of {names}, then name them in build/licences.py or cut them in build/cuts.py.")
+        raise SystemExit(
+            f"Read the licences of {names}, then name them in build/licences.py or cut them in build/cuts.py."
+        )
 
 
 def licence_of(library: str) -> str | None:
