@@ -18,7 +18,8 @@ def create_app(
     """Builds Hearth on `profile`'s data, without a page yet: `App.asgi` adds that.
 
     `endpoint` (the base address that ends in /v1), `model` and `api_key` hold for this App only and are never saved.
-    Raises StartError where the data dir cannot be used and SettingsError where `endpoint` is no address.
+    Nothing is written yet. Raises SettingsError where `endpoint` is no address or `api_key` no key, and StartError for
+    a model without an endpoint that could have it.
     """
     # late: `import assistant` has to stay cheap for the window and the engine child
     from assistant.app import build_app

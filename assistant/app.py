@@ -45,7 +45,8 @@ class App:
     def asgi(self, port: int) -> ASGIApp:
         """The page behind the guard, for a server that listens on 127.0.0.1:`port`. Imports Gradio: takes seconds, so
         call it in a thread. Its lifespan starts the engine, and at its end saves running answers and ends everything,
-        so that `uvicorn.Config(app.asgi(port), lifespan="on")` is all that a server needs. Raises StoreError."""
+        so that `uvicorn.Config(app.asgi(port), lifespan="on")` is all a server needs. Raises StoreError, StartError."""
+        self._make_folders()
         store = Store(self.profile.database)  # first: what is wrong with the data is told at once
         # late: `ask` and `doctor` never load Gradio
         from assistant.guard import Guard
@@ -76,7 +77,8 @@ class App:
         return self._guard.one_time_address()
 
     async def ask(self, question: str) -> AsyncGenerator[Event]:
-        """Answers one question outside any chat; nothing of it is saved."""
+        """Answers one question outside any chat; nothing of it is saved. Raises StartError."""
+        self._make_folders()
         choice = self._choose()
         prompt = choice.settings.system_prompt.strip()
         messages = [*([Message("system", (Text(prompt),))] if prompt else []), user(question)]
@@ -98,6 +100,13 @@ class App:
         """Ends all engines; for callers that used `ask` or `examine` without a server."""
         engines, self._engines = list(self._engines.values()), {}
         await asyncio.gather(*(engine.aclose() for engine in engines))
+
+    def _make_folders(self) -> None:
+        try:
+            self.profile.create()
+        except OSError as error:
+            reason = error.strerror or "?"
+            raise StartError("data-dir", path=self.profile.data_dir, reason=reason) from error
 
     def _choose(self) -> EngineChoice:
         return EngineChoice(self._engine(self._configuration.target), self._configuration.settings)
@@ -139,10 +148,6 @@ class App:
 
 def build_app(profile: Profile, *, endpoint: str | None, model: str | None, api_key: str | None) -> App:
     """See `assistant.create_app`."""
-    try:
-        profile.create()
-    except OSError as error:
-        raise StartError("data-dir", path=profile.data_dir, reason=error.strerror or "?") from error
     keys = Keys(profile.keys_file)
     this_run = ThisRun(normalise_endpoint(endpoint) if endpoint else None, model or None)
     configuration = Configuration(SettingsFile(profile.settings_file), keys, this_run=this_run)

@@ -51,8 +51,9 @@ def _run(options: Options) -> int:
     try:
         options.profile.create()
     except OSError as error:
-        reason = error.strerror or "?"
-        raise StartError("data-dir", path=options.profile.data_dir, reason=reason) from error
+        if options.command != "doctor":  # who reports it beside everything else
+            reason = error.strerror or "?"
+            raise StartError("data-dir", path=options.profile.data_dir, reason=reason) from error
     open_journal(options.profile.log_file, is_debug=options.is_debug)
     try:
         private = process.PrivateFolder()

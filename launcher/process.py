@@ -17,7 +17,17 @@ PREFIX = "hearth-"
 LOCK = "lock"
 
 # Whoever sets these could change what is served, whom we trust, what is loaded or what is reported home.
-_HOSTILE_PREFIXES = ("GRADIO_", "UVICORN_", "HF_", "HUGGING", "PYWEBVIEW_", "QTWEBENGINE_", "OPENAI_", "OTEL_")
+_HOSTILE_PREFIXES = (
+    "GRADIO_",
+    "UVICORN_",
+    "HF_",
+    "HUGGING",
+    "PYWEBVIEW_",
+    "QTWEBENGINE_",
+    "OPENAI_",
+    "OTEL_",
+    "FASTAPI_",
+)
 _HOSTILE_NAMES = ("FORWARDED_ALLOW_IPS", "HEARTH_API_KEY", "SPACE_ID", "SPACE_HOST", "SYSTEM", "MPLBACKEND")
 _OURS = {
     "GRADIO_ANALYTICS_ENABLED": "False",

@@ -5,15 +5,17 @@ Its names are private to pywebview; a test fails when they move.
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import struct
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from PySide6.QtCore import Qt, QTimer, QUrl
+from PySide6.QtCore import QAbstractNativeEventFilter, Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWebEngineCore import QWebEnginePage
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QApplication, QMessageBox
 from webview.platforms import qt
 
 from assistant.i18n import ENGLISH as t
@@ -48,6 +50,34 @@ def install(*, is_ours: Callable[[str], bool], is_debug: bool) -> None:
     teach(qt.BrowserView.NavigationHandler, "acceptNavigationRequest", open_no_window)
     if not is_debug:
         teach(qt.BrowserView.WebView, "show_inspector", _no_inspector)
+
+
+class EndWithWindow(QAbstractNativeEventFilter):
+    """Ends the application when another program destroys its X window: Qt would go on without one, unseen."""
+
+    _DESTROY_NOTIFY = 17  # X11's number; the event: type (1 byte), pad, sequence (2), parent (4), window (4)
+
+    def __init__(self) -> None:
+        super().__init__()
+        application = QApplication.instance()
+        assert application is not None  # noqa: S101  # it is made before the window whose event calls us
+        application.installNativeEventFilter(self)
+        self._application = application
+
+    def nativeEventFilter(self, event_type: Any, message: Any) -> tuple[bool, int]:  # noqa: N802  # Qt's name
+        if bytes(event_type) == b"xcb_generic_event_t":
+            kind, _, _, _, window = _XCB_EVENT.unpack(ctypes.string_at(int(message), _XCB_EVENT.size))
+            if kind & 0x7F == self._DESTROY_NOTIFY and window in _our_windows():
+                log.info("the window was destroyed from outside")
+                QTimer.singleShot(0, self._application.quit)
+        return False, 0
+
+
+_XCB_EVENT = struct.Struct("=BBHII")
+
+
+def _our_windows() -> list[int]:
+    return [int(view.winId()) for view in qt.BrowserView.instances.values()]
 
 
 def teach(page_class: type, name: str, method: Callable[..., Any]) -> None:

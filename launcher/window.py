@@ -58,9 +58,11 @@ class Window:
     def show(self, begin: Callable[[], None]) -> None:
         """Shows the start page, calls `begin` in a thread, and returns when the window is closed."""
         if sys.platform == "linux":
-            from launcher.qt_guard import install  # late: it loads Qt
+            from launcher.qt_guard import EndWithWindow, install  # late: it loads Qt
 
             install(is_ours=self._is_ours, is_debug=self._is_debug)
+            kept: list[EndWithWindow] = []
+            self._window.events.before_show += lambda: kept.append(EndWithWindow())
         webview.start(
             begin,
             gui=_BACK_ENDS.get(sys.platform),

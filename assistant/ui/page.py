@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from assistant.configuration import Configuration
 from assistant.conversation import Conversations
@@ -17,6 +18,13 @@ from assistant.ui import theme
 from assistant.ui.chat import ChatTab
 from assistant.ui.settings_tab import SettingsTab, TargetCheck
 
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
 LARGEST_UPLOAD = "200mb"
 
 
@@ -39,7 +47,7 @@ def build_page(
         chat.wire(blocks)
         settings.wire(blocks, tab)
     blocks.queue(default_concurrency_limit=None, max_size=64)
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
     return gr.mount_gradio_app(
         app,
         blocks,

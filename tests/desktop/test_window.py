@@ -60,6 +60,15 @@ def test_closing_in_mid_start_ends_everything_too(open_window: OpenWindow) -> No
     assert eventually(lambda: gone(family), within_seconds=5)
 
 
+def test_a_window_that_another_program_destroys_ends_everything(open_window: OpenWindow) -> None:
+    opened = open_window()
+    assert eventually(lambda: opened.has_window() and opened.has_page(), within_seconds=90)
+    family = opened.family()
+    opened.screen.xdotool("windowclose", opened.window())
+    assert opened.process.wait(timeout=5) == 0
+    assert eventually(lambda: gone(family), within_seconds=5)
+
+
 def test_a_terminated_window_ends_everything(open_window: OpenWindow) -> None:
     opened = open_window()
     assert eventually(lambda: opened.has_window() and opened.has_page(), within_seconds=90)
