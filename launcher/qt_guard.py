@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from webview.platforms import qt
 
 from assistant.i18n import ENGLISH as t
+from launcher.qt_downloads import save
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ def install(*, is_ours: Callable[[str], bool], is_debug: bool) -> None:
     teach(qt.BrowserView.WebPage, "acceptNavigationRequest", stay)
     teach(qt.BrowserView.WebPage, "onFeaturePermissionRequested", grant_nothing)
     teach(qt.BrowserView.NavigationHandler, "acceptNavigationRequest", open_no_window)
+    teach(qt.BrowserView, "on_download_requested", save)
+    teach(qt, "environ_append", _without_granting(qt.environ_append))
     if not is_debug:
         teach(qt.BrowserView.WebView, "show_inspector", _no_inspector)
 
@@ -80,11 +83,21 @@ def _our_windows() -> list[int]:
     return [int(view.winId()) for view in qt.BrowserView.instances.values()]
 
 
-def teach(page_class: type, name: str, method: Callable[..., Any]) -> None:
-    """Replaces a method that is there. Raises AttributeError where a new pywebview has moved it: no window is better
-    than one that goes anywhere."""
-    getattr(page_class, name)
-    setattr(page_class, name, method)
+def teach(owner: Any, name: str, method: Callable[..., Any]) -> None:
+    """Replaces a method or function that is there. Raises AttributeError where a new pywebview has moved it: no window
+    is better than one that goes anywhere."""
+    getattr(owner, name)
+    setattr(owner, name, method)
+
+
+def _without_granting(append: Callable[..., Any]) -> Callable[..., Any]:
+    """pywebview's `environ_append` without the flag that lets Chromium grant camera, microphone and screen by itself:
+    with it, the page is never even asked about."""
+
+    def appended(name: str, *values: str) -> None:
+        append(name, *(value for value in values if "fake-ui-for-media-stream" not in value))
+
+    return appended
 
 
 def _no_inspector(self: Any) -> None:

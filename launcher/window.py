@@ -90,7 +90,7 @@ class Window:
             self._failure = error
             if self._origin:
                 self._origin = ""
-                self._window.load_html(_start_page())
+                self._window.load_html(_start_page(), base_uri="")  # its default is a file: address
             self._run(f"hearth.fail({json.dumps(error.message)}, {json.dumps(error.hint)})")
 
     def failure_shown(self) -> HearthError | None:

@@ -119,11 +119,13 @@ def test_a_display_that_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
 def test_the_names_that_the_window_s_guard_replaces_are_still_there(screen: Screen) -> None:
     from webview.platforms import qt  # late: it loads Qt
 
-    for page_class, name in (
+    for owner, name in (
         (qt.BrowserView.WebPage, "onFeaturePermissionRequested"),
         (qt.BrowserView.WebPage, "acceptNavigationRequest"),
         (qt.BrowserView.NavigationHandler, "acceptNavigationRequest"),
         (qt.BrowserView.WebView, "show_inspector"),
+        (qt.BrowserView, "on_download_requested"),
+        (qt, "environ_append"),
     ):
-        assert callable(getattr(page_class, name))
+        assert callable(getattr(owner, name))
     assert screen.display

@@ -1,0 +1,122 @@
+"""What a page may do in Hearth's window, tried by hostile pages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import eventually
+from tests.desktop.conftest import Screen
+
+pytestmark = pytest.mark.desktop
+OnStage = Callable[[str], subprocess.Popen[str]]
+
+
+@pytest.fixture
+def on_stage(screen: Screen, tmp_path: Path) -> Iterator[OnStage]:
+    """Shows a page that runs the script, on a machine that seems to have a camera and a microphone."""
+    (tmp_path / "Downloads").mkdir()
+    with ExitStack() as stack:
+
+        def show(script: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.desktop.stage", script],
+                env=os.environ
+                | {
+                    "DISPLAY": screen.display,
+                    "HOME": str(tmp_path),
+                    "QTWEBENGINE_CHROMIUM_FLAGS": "--use-fake-device-for-media-stream",
+                },
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+            stack.callback(process.communicate)
+            stack.callback(process.kill)
+            return process
+
+        yield show
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[ThreadingHTTPServer]:
+    """Another server of this machine, which notes what is asked of it."""
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+    asked: list[str] = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    server.asked = asked  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        "navigator.mediaDevices.getUserMedia({audio: true})",
+        "navigator.mediaDevices.getUserMedia({video: true})",
+        "navigator.mediaDevices.getDisplayMedia({video: true})",
+        "navigator.clipboard.readText()",
+        "new Promise((yes, no) => navigator.geolocation.getCurrentPosition(yes, () => no({name: 'NotAllowedError'})))",
+    ],
+)
+def test_the_page_cannot_watch_or_listen(on_stage: OnStage, wish: str) -> None:
+    stage = on_stage(f"{wish}.then(() => say('granted'), (error) => say(error.name))")
+    assert said(stage) in ("NotAllowedError", "AbortError")  # the second is how Qt says no to a capture
+
+
+@pytest.mark.parametrize(
+    "way", ["location.href = '{address}'", "follow('{address}', {{target: '_blank'}})", "window.open('{address}')"]
+)
+def test_a_link_elsewhere_waits_for_a_yes(
+    on_stage: OnStage, screen: Screen, elsewhere: ThreadingHTTPServer, way: str
+) -> None:
+    address = f"http://127.0.0.1:{elsewhere.server_port}/secret"
+    stage = on_stage(way.format(address=address) + "; setTimeout(() => say(location.pathname), 1500)")
+    assert eventually(lambda: bool(screen.xdotool("search", "--onlyvisible", "--name", "^Open a link$")))
+    assert said(stage) == "/", "the page stays where it is"
+    screen.xdotool("key", "Escape")
+    assert elsewhere.asked == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "data:text/html,x", "ssh://host/"])
+def test_a_link_of_another_kind_leads_nowhere(on_stage: OnStage, screen: Screen, address: str) -> None:
+    stage = on_stage(f"follow('{address}'); setTimeout(() => say(location.pathname), 1500)")
+    assert said(stage) == "/"
+    assert screen.xdotool("search", "--onlyvisible", "--name", "^Open a link$") == ""
+
+
+def test_a_download_is_saved_where_the_person_says(on_stage: OnStage, screen: Screen, tmp_path: Path) -> None:
+    on_stage("follow('/file?x=/../../deep', {download: ''})")
+    assert eventually(lambda: bool(screen.xdotool("search", "--onlyvisible", "--name", "^Save As$")))
+    screen.xdotool("search", "--name", "^Save As$", "windowactivate", "--sync", "key", "Return")
+    saved = tmp_path / "Downloads" / "report.csv"
+    assert eventually(lambda: saved.is_file() and saved.read_text() == "a,b\n1,2\n")
+
+
+def test_the_start_page_s_buttons_refuse_once_it_was_left(on_stage: OnStage) -> None:
+    stage = on_stage(
+        "const wait = setInterval(() => { if (!window.pywebview?.api?.details) return; clearInterval(wait);"
+        " window.pywebview.api.try_again(); window.pywebview.api.details().then((text) => say(`[${text}]`)); }, 50)"
+    )
+    assert said(stage) == "[]"
