@@ -33,7 +33,12 @@ def test_a_remembered_key_is_there_at_the_next_start_and_private(path: Path) -> 
 
 @pytest.mark.parametrize(
     "other",
-    ["http://api.example.com/v1", "https://api.example.com:8443/v1", "https://evil.example/v1", "https://example.com/v1"],
+    [
+        "http://api.example.com/v1",
+        "https://api.example.com:8443/v1",
+        "https://evil.example/v1",
+        "https://example.com/v1",
+    ],
 )
 def test_a_key_is_not_given_to_another_origin(path: Path, other: str) -> None:
     keys = Keys(path)

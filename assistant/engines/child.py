@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 # Reading a prompt is cancelled only between batches, and smaller ones read no slower here: with 128 the next question
 # waits 0.6-1.0 s behind an abandoned prompt, with 512 1-3 s, with the default of 2048 6-8 s (2 cores, SmolLM2).
 BATCH_TOKENS = 128
+LONGEST_ANSWER_TOKENS = 1024
 PROMPT_CACHE_MIB = 512
 
 
@@ -95,6 +96,11 @@ def _serve(order: Order) -> Any:
     params.endpoint_slots = False
     params.endpoint_props = False
     params.offline = True
+    # A model this small wanders off at llama.cpp's own temperature, and below it repeats itself for ever: so a little
+    # cooler, a price on repeating whole phrases (DRY), and an end. Each is a default that a request may change.
+    params.sampling.temp, params.sampling.top_p = 0.4, 0.9
+    params.sampling.dry_multiplier = 0.8
+    params.n_predict = LONGEST_ANSWER_TOKENS
     if order.threads:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = order.threads
     return xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue]
