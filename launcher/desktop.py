@@ -7,11 +7,12 @@ import os
 import signal
 import sys
 import threading
+import time
 import webbrowser
 
 from assistant.errors import HearthError, StartError
 from assistant.i18n import ENGLISH as t
-from launcher.instance import Instance, Reply, Request
+from launcher.instance import PATIENCE_SECONDS, Instance, Reply, Request
 from launcher.options import FAULT, OK, Options, tell
 from launcher.process import PrivateFolder
 from launcher.serve import serve
@@ -47,6 +48,7 @@ class _Desktop:
         self._options, self._private, self._instance, self._address = options, private, instance, address
         self._running = None
         self._is_starting = threading.Lock()
+        self._has_settled = threading.Event()  # a start that others may ask about has ended, well or not
         self._has_failed = False
         self._window = Window(log_file=options.profile.log_file, on_try_again=self._begin, is_debug=options.is_debug)
 
@@ -55,6 +57,8 @@ class _Desktop:
             signal.signal(number, lambda *_: self._window.close())
         if self._address is None:
             self._instance.answer(self._private.path, self._answer)
+        else:
+            threading.Thread(target=self._outlive_other, name="other", daemon=True).start()
         self._window.show(self._begin)
         watchdog = threading.Timer(END_SECONDS, self._end_hard)
         watchdog.daemon = True
@@ -75,20 +79,23 @@ class _Desktop:
         if not self._is_starting.acquire(blocking=False):
             return
         try:
+            self._has_settled.clear()
             self._has_failed = False
             self._window.open(self._address or self._started())
         except HearthError as error:
-            log.error("the start failed: %s", error)
             self._fail(error)
         except Exception as error:  # a border: whatever it is, the window says so
             log.exception("the start failed")
             self._fail(StartError("start-failed", reason=f"{type(error).__name__}: {error}"[:300]))
         finally:
+            self._has_settled.set()
             self._is_starting.release()
 
     def _started(self) -> str:
         from launcher.running import Running  # late: the window is up by now
 
+        if self._running is not None:
+            self._running.stop()  # what is left of one that died
         self._running = Running(self._options.profile, self._options.choices, on_death=self._die)
         return self._running.start(self._window.report)
 
@@ -96,6 +103,7 @@ class _Desktop:
         self._fail(StartError("start-server-died"))
 
     def _fail(self, error: HearthError) -> None:
+        log.error("told in the window: %s", error)
         self._has_failed = True
         self._window.fail(error)
 
@@ -103,10 +111,19 @@ class _Desktop:
         if request == "show":
             self._window.bring_to_front()
             return {"shown": True}
-        with self._is_starting:  # a second start while we start waits for the address
-            if self._running is None or self._has_failed:
-                return {"fault": "not running"}
-            return {"address": self._running.address()}
+        # A second start while we start waits for the address.
+        if not self._has_settled.wait(PATIENCE_SECONDS) or self._running is None or self._has_failed:
+            return {"fault": "not running"}
+        return {"address": self._running.address()}
+
+    def _outlive_other(self) -> None:
+        """Waits for the end of the Hearth that another process runs, and says so; "Try again" then starts our own."""
+        while not self._instance.claim():
+            time.sleep(1)
+        self._address = None
+        self._instance.answer(self._private.path, self._answer)
+        self._has_settled.set()
+        self._fail(StartError("start-other-ended"))
 
     def _end_hard(self) -> None:
         log.error("the end took too long")

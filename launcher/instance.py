@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
@@ -29,6 +30,7 @@ Request = Literal["address", "show"]
 Reply = dict[str, Any]
 PATIENCE_SECONDS = 30.0
 LARGEST_MESSAGE_BYTES = 65_536
+LONGEST_SOCKET_PATH = 100  # the systems' limits begin at 104
 _FAULTS = (OSError, EOFError, ValueError, KeyError, AuthenticationError)
 
 
@@ -37,7 +39,7 @@ class Instance:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._lock = FileLock(profile.instance_lock)
+        self._lock = FileLock(profile.instance_lock, thread_local=False)
         self._listener: Listener | None = None
 
     def claim(self) -> bool:
@@ -53,11 +55,14 @@ class Instance:
 
     def claim_or_ask(self, request: Request) -> Reply | None:
         """None when the claim was had, else what the running one replied. Waits for one that is still starting.
-        Raises StartError when it does not reply."""
+        Raises StartError when it does not reply, or is only there to say why it did not start."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self.claim():
             try:
-                return self._ask(request)
+                reply = self._ask(request)
+                if "fault" in reply:
+                    raise StartError("start-other-failed")
+                return reply
             except _FAULTS as error:
                 if time.monotonic() > deadline:
                     raise StartError("start-no-reply", path=self._profile.data_dir) from error
@@ -65,28 +70,39 @@ class Instance:
         return None
 
     def answer(self, folder: Path, reply: Callable[[Request], Reply]) -> None:
-        """Answers other starts, in threads of its own, until `release`. The channel's socket goes into `folder`."""
+        """Answers other starts, in threads of its own, until `release`. The channel's socket goes into `folder`.
+        Raises StartError where the data dir cannot be written."""
         key = secrets.token_bytes(32)
-        where = None if os.name == "nt" else str(folder / "control")
-        self._listener = Listener(where, family="AF_PIPE" if os.name == "nt" else "AF_UNIX")
-        found = json.dumps({"address": self._listener.address, "key": key.hex()})
-        temporary = self._profile.instance_file.with_suffix(".new")
-        temporary.unlink(missing_ok=True)
-        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(found)
-        temporary.replace(self._profile.instance_file)
+        self._listener = _listener(folder / "control")
+        try:
+            self._publish(json.dumps({"address": self._listener.address, "key": key.hex()}))
+        except OSError as error:
+            reason = error.strerror or "?"
+            raise StartError("data-dir", path=self._profile.data_dir, reason=reason) from error
         threading.Thread(target=self._listen, args=[self._listener, key, reply], name="instance", daemon=True).start()
 
     def release(self) -> None:
         """Gives the profile free."""
         if self._listener is not None:
-            self._profile.instance_file.unlink(missing_ok=True)
-            self._listener.close()
+            listener, self._listener = self._listener, None
+            with suppress(OSError):  # what is left there is replaced by the next start
+                self._profile.instance_file.unlink(missing_ok=True)
+            listener.close()
         self._lock.release()
+
+    def _publish(self, found: str) -> None:
+        temporary = self._profile.instance_file.with_suffix(".new")
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(found)
+        temporary.replace(self._profile.instance_file)
 
     def _ask(self, request: Request) -> Reply:
         found = json.loads(self._profile.instance_file.read_text(encoding="utf-8"))
-        with Client(found["address"]) as connection:
+        address = found["address"]
+        with Client(tuple(address) if isinstance(address, list) else address) as connection:
+            if not connection.poll(PATIENCE_SECONDS):
+                raise TimeoutError  # it is stopped, or hangs
             answer_challenge(connection, bytes.fromhex(found["key"]))
             connection.send_bytes(json.dumps(request).encode())
             if not connection.poll(PATIENCE_SECONDS):
@@ -97,10 +113,22 @@ class Instance:
         while True:
             try:
                 connection = listener.accept()
-            except OSError:
-                return  # closed by release
+            except OSError as error:
+                if self._listener is not listener:
+                    return  # closed by release
+                log.warning("another start could not be heard: %s", error)
+                time.sleep(1)  # no file descriptor was left, say
+                continue
             # A thread for each: one that says nothing keeps nobody waiting.
             threading.Thread(target=_answer_one, args=[connection, key, reply], daemon=True).start()
+
+
+def _listener(path: Path) -> Listener:
+    if os.name == "nt":
+        return Listener(family="AF_PIPE")
+    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:  # TMPDIR lies deep; the key guards a loopback socket too
+        return Listener(("127.0.0.1", 0), family="AF_INET")
+    return Listener(str(path), family="AF_UNIX")
 
 
 def _answer_one(connection: Connection, key: bytes, reply: Callable[[Request], Reply]) -> None:

@@ -23,12 +23,23 @@ _HOSTILE_PREFIXES = (
     "HF_",
     "HUGGING",
     "PYWEBVIEW_",
+    "WEBVIEW2_",
     "QTWEBENGINE_",
     "OPENAI_",
+    "OAUTH_",
     "OTEL_",
     "FASTAPI_",
+    "SPACE",
 )
-_HOSTILE_NAMES = ("FORWARDED_ALLOW_IPS", "HEARTH_API_KEY", "SPACE_ID", "SPACE_HOST", "SYSTEM", "MPLBACKEND")
+_HOSTILE_NAMES = (
+    "FORWARDED_ALLOW_IPS",
+    "HEARTH_API_KEY",
+    "SYSTEM",
+    "MPLBACKEND",
+    "WEB_CONCURRENCY",
+    "QT_PLUGIN_PATH",  # another Qt's plugins keep ours from starting
+    "QT_QPA_PLATFORM_PLUGIN_PATH",
+)
 _OURS = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "GRADIO_RUN_HISTORY": "False",
@@ -48,9 +59,7 @@ class PrivateFolder:
     def __init__(self) -> None:
         parent = Path(tempfile.gettempdir())
         _remove_dead(parent)
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        self._lock = FileLock(self.path / LOCK)
-        self._lock.acquire(blocking=False)
+        self.path, self._lock = _claimed(parent)
         for name in ("work", "tmp", "uploads"):
             (self.path / name).mkdir(mode=0o700)
 
@@ -84,6 +93,19 @@ def forget_working_directory() -> None:
     sys.path[:] = [
         entry for entry in sys.path if Path(entry or here).resolve() in (ours,) or Path(entry or here) != here
     ]
+
+
+def _claimed(parent: Path) -> tuple[Path, FileLock]:
+    """A new folder and the lock held in it. Another start that sweeps just now may take one that is not locked yet."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        lock = FileLock(path / LOCK, thread_local=False)
+        try:
+            lock.acquire(blocking=False)
+        except (Timeout, FileNotFoundError):
+            continue
+        if (path / LOCK).exists():
+            return path, lock
 
 
 def _remove_dead(parent: Path) -> None:

@@ -65,6 +65,8 @@ class Server:
     def _run(self, server: _Uvicorn) -> None:
         try:
             asyncio.run(server.serve(sockets=[self._socket]))
+        except SystemExit:  # uvicorn's way to say that the lifespan failed; it must not end whoever waits for us
+            log.error("the server gave up")
         except BaseException as error:  # noqa: BLE001  # the border of this thread: whatever it is, it is told
             self._failure = self._failure or error
         was_ready = self._ready.is_set()

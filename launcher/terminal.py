@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 
 from assistant import create_app
-from assistant.errors import HearthError
+from assistant.errors import HearthError, StartError
 from assistant.events import TextDelta, TurnFailed
 from launcher.options import FAULT, INTERRUPTED, OK, Options, tell
 from launcher.process import PrivateFolder
@@ -17,8 +17,10 @@ from launcher.process import PrivateFolder
 
 def ask(options: Options, _: PrivateFolder) -> int:
     """Streams the answer to standard output, and nothing else."""
-    question = sys.stdin.read() if options.question == "-" else options.question
-    return _until_done(_ask(options, question))
+    question = sys.stdin.buffer.read().decode(errors="replace") if options.question == "-" else options.question
+    if not question.strip():
+        raise StartError("start-no-question")
+    return _until_done(_ask(options, question.encode(errors="replace").decode()))  # no halves of characters
 
 
 def doctor(options: Options, _: PrivateFolder) -> int:
@@ -39,10 +41,6 @@ async def _ask(options: Options, question: str) -> int:
                 case _:
                     pass
         print(flush=True)
-    except BrokenPipeError:
-        # Whoever read us has enough; Python would complain about it once more at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     finally:
         await app.aclose()
     if failure is None:
@@ -57,7 +55,7 @@ async def _doctor(options: Options) -> int:
         report = await app.examine()
     finally:
         await app.aclose()
-    print(report.as_json() if options.is_json else report.as_text())
+    print(report.as_json() if options.is_json else report.as_text(), flush=True)
     return OK if report.ok else FAULT
 
 
@@ -73,6 +71,10 @@ def _until_done(work: object) -> int:
             return await task
         except asyncio.CancelledError:
             return INTERRUPTED
+        except BrokenPipeError:
+            # Whoever read us has enough; Python would complain about it once more at the exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return OK
 
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):

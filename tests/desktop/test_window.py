@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import eventually, hearth
+from tests.conftest import Served, eventually, hearth
 from tests.desktop.conftest import Opened, Screen
 
 pytestmark = pytest.mark.desktop
@@ -100,6 +100,66 @@ def test_a_damaged_database_is_told_in_the_window_and_left_as_it_is(open_window:
     opened.close_as_a_person()
     assert opened.process.wait(timeout=5) == 1
     assert (data_dir / "hearth.db").read_bytes() == garbage
+
+
+def test_beside_a_window_that_could_not_start_serve_says_so(open_window: OpenWindow, tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    (data_dir / "hearth.db").write_bytes(b"not a database" * 1000)
+    opened = open_window(data_dir=data_dir)
+    assert eventually(lambda: opened.has_window() and "damaged" in opened.log, within_seconds=60)
+    ended = hearth("serve", "--data-dir", str(data_dir))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "its window says why" in ended.stderr.lower()
+
+
+def test_a_failed_start_can_be_tried_again(open_window: OpenWindow, tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    (data_dir / "hearth.db").write_bytes(b"not a database" * 1000)
+    opened = open_window(data_dir=data_dir)
+    assert eventually(lambda: opened.has_window() and "damaged" in opened.log, within_seconds=60)
+    (data_dir / "hearth.db").unlink()
+    opened.screen.xdotool("windowactivate", "--sync", opened.window())
+
+    def tried() -> bool:  # the button has the focus once the failure is drawn
+        opened.screen.xdotool("key", "Return")
+        return eventually(opened.has_page, within_seconds=20)
+
+    assert eventually(tried, within_seconds=60)
+    opened.close_as_a_person()
+    assert opened.process.wait(timeout=5) == 0
+
+
+def test_a_window_opens_on_a_running_serve_and_says_when_that_has_ended(
+    open_window: OpenWindow, serve: Callable[..., Served]
+) -> None:
+    served = serve()
+    opened = open_window(data_dir=served.data_dir)
+    assert eventually(lambda: opened.has_window() and opened.has_page(), within_seconds=60)
+    assert served.stop() == 0
+    assert eventually(lambda: "has ended" in opened.log, within_seconds=10)
+    assert opened.process.poll() is None, "the window stays and says why"
+    again = opened.log.count("page ready") + 1
+    opened.screen.xdotool("windowactivate", "--sync", opened.window())
+
+    def tried() -> bool:
+        opened.screen.xdotool("key", "Return")
+        return eventually(lambda: opened.log.count("page ready") == again, within_seconds=20)
+
+    assert eventually(tried, within_seconds=60), "it starts a Hearth of its own"
+    opened.close_as_a_person()
+    assert opened.process.wait(timeout=5) == 0
+
+
+def test_nothing_is_written_beside_the_data_dir(open_window: OpenWindow, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    opened = open_window(HOME=str(home), XDG_CACHE_HOME=str(home / ".cache"), XDG_CONFIG_HOME=str(home / ".config"))
+    assert eventually(lambda: opened.has_window() and opened.has_page(), within_seconds=90)
+    opened.close_as_a_person()
+    assert opened.process.wait(timeout=5) == 0
+    assert sorted(path.name for path in home.rglob("*") if path.is_file()) == []
 
 
 def test_without_a_display_a_sentence_names_the_way_out(tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+"""What is so before anything heavy is imported. Each in a process of its own, since it changes the process."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).resolve().parent.parent
+
+
+def run(script: str, *, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": str(HOUSE)} | environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+
+@pytest.fixture
+def temporary() -> Path:
+    return Path(tempfile.mkdtemp(prefix="test-"))
+
+
+def test_hostile_variables_are_gone_and_reporting_is_off() -> None:
+    names = (
+        "GRADIO_SHARE GRADIO_ROOT_PATH GRADIO_ANALYTICS_ENABLED UVICORN_HOST FORWARDED_ALLOW_IPS HF_ENDPOINT "
+        "OPENAI_BASE_URL QTWEBENGINE_REMOTE_DEBUGGING QTWEBENGINE_CHROMIUM_FLAGS HEARTH_API_KEY QT_PLUGIN_PATH "
+        "WEBVIEW2_ADDITIONAL_BROWSER_ARGUMENTS PYWEBVIEW_GUI SPACES_ZERO_GPU"
+    )
+    hostile = dict.fromkeys(names.split(), "evil")
+    script = (
+        "import os, json; from launcher.process import clean_environment as c; c(); print(json.dumps(dict(os.environ)))"
+    )
+    left = json.loads(run(script, **hostile, PATH_OF_MINE="kept").stdout)
+    assert "evil" not in left.values()
+    assert left["PATH_OF_MINE"] == "kept"
+    assert (left["GRADIO_ANALYTICS_ENABLED"], left["HF_HUB_OFFLINE"], left["DO_NOT_TRACK"]) == ("False", "1", "1")
+
+
+def test_new_files_are_private() -> None:
+    script = "import os; from launcher.process import clean_environment as c; c(); print(oct(os.umask(0)))"
+    assert run(script, TMPDIR=tempfile.gettempdir()).stdout.strip() == "0o77"
+
+
+def test_the_private_folder_is_empty_ours_alone_and_where_temporary_files_go(temporary: Path) -> None:
+    script = (
+        "import os, tempfile, json; from launcher.process import PrivateFolder as P; p = P(); p.enter();"
+        "print(json.dumps([str(p.path), os.getcwd(), os.listdir('.'), tempfile.mkdtemp(), os.environ['TMPDIR'],"
+        "os.environ['GRADIO_TEMP_DIR'], os.stat(p.path).st_mode])); p.remove()"
+    )
+    path, here, within, made, *named, mode = json.loads(run(script, TMPDIR=str(temporary)).stdout)
+    assert Path(path).parent == temporary
+    assert within == []
+    assert all(Path(place).is_relative_to(path) for place in (here, made, *named))
+    assert stat.S_IMODE(mode) == 0o700
+    assert list(temporary.iterdir()) == [], "it is removed at the end"
+
+
+def test_folders_of_the_dead_are_removed_and_those_of_the_living_are_not(temporary: Path) -> None:
+    script = (
+        "import os, subprocess, sys; from launcher.process import PrivateFolder as P; p = P();"
+        "subprocess.run([sys.executable, '-c', 'from launcher.process import PrivateFolder as P; import os; P();"
+        " os._exit(9)']); P(); print(p.path.exists(), len(os.listdir(p.path.parent)))"
+    )
+    assert run(script, TMPDIR=str(temporary)).stdout.split() == ["True", "2"]
+
+
+def test_what_only_looks_like_ours_is_left_alone(temporary: Path) -> None:
+    (temporary / "hearth-notes").mkdir()
+    (temporary / "elsewhere").mkdir()
+    (temporary / "elsewhere" / "lock").touch()
+    (temporary / "hearth-link").symlink_to(temporary / "elsewhere")
+    run("from launcher.process import PrivateFolder as P; P().remove()", TMPDIR=str(temporary))
+    assert {path.name for path in temporary.iterdir()} == {"hearth-notes", "elsewhere", "hearth-link"}
+
+
+def test_many_starts_at_once_take_nothing_from_each_other(temporary: Path) -> None:
+    script = (
+        "from launcher.process import PrivateFolder as P\nfor _ in range(40):\n    p = P()\n"
+        "    assert (p.path / 'work').is_dir() and (p.path / 'lock').is_file()\n    p.remove()"
+    )
+    starts = [
+        subprocess.Popen(
+            [sys.executable, "-c", script], env=os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": str(HOUSE)}
+        )
+        for _ in range(4)
+    ]
+    assert [start.wait(timeout=60) for start in starts] == [0] * 4
+
+
+def test_modules_in_the_folder_hearth_was_started_in_are_not_imported(temporary: Path) -> None:
+    (temporary / "gradio.py").write_text("print('mine')", encoding="utf-8")
+    script = (
+        "import sys; from launcher.process import forget_working_directory as f; f(); import importlib.util as u;"
+        "print(u.find_spec('gradio').origin)"
+    )
+    assert str(temporary) not in run(script, cwd=temporary).stdout
+
+
+def test_a_log_that_cannot_be_written_goes_to_standard_error_and_stops_nothing() -> None:
+    script = (
+        "import logging; from pathlib import Path; from launcher.journal import open_journal as o;"
+        "o(Path('/dev/null/x/hearth.log'), is_debug=False); logging.getLogger('hearth').info('still heard')"
+    )
+    assert "still heard" in run(script).stderr
+
+
+def test_what_no_one_catches_is_in_the_log(temporary: Path) -> None:
+    script = (
+        "import threading, warnings; from pathlib import Path; from launcher.journal import open_journal as o;"
+        f"o(Path({str(temporary / 'hearth.log')!r}), is_debug=False);"
+        "t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join(); warnings.warn('careful')"
+    )
+    assert run(script).stderr == ""
+    log = (temporary / "hearth.log").read_text(encoding="utf-8")
+    assert "ZeroDivisionError" in log
+    assert "careful" in log
+    assert stat.S_IMODE((temporary / "hearth.log").stat().st_mode) == 0o600
