@@ -14,6 +14,7 @@ from assistant.errors import HearthError, StartError
 from assistant.i18n import ENGLISH as t
 from launcher.instance import PATIENCE_SECONDS, Instance, Reply, Request
 from launcher.options import FAULT, OK, Options, tell
+from launcher.outside import open_outside
 from launcher.process import PrivateFolder
 from launcher.serve import serve
 from launcher.webview_probe import check_window
@@ -152,4 +153,4 @@ def _has_browser() -> bool:
 
 def _in_browser(options: Options, private: PrivateFolder) -> int:
     print(t("cli.browser"), file=sys.stderr)
-    return serve(options, private, show=webbrowser.open)
+    return serve(options, private, show=open_outside)

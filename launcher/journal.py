@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import logging
-import os
 import sys
 import threading
 from logging.handlers import RotatingFileHandler
@@ -54,17 +53,3 @@ def _formatted(handler: logging.Handler) -> logging.Handler:
 def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
     if not issubclass(kind, KeyboardInterrupt | SystemExit) and error is not None:
         log.critical("uncaught", exc_info=(kind, error, trace))
-
-
-def show_file(path: Path) -> None:
-    """Opens a file in the system's own viewer."""
-    if sys.platform == "win32":
-        os.startfile(path)  # noqa: S606
-        return
-    import subprocess  # late: only a person who looks at the log needs it
-
-    opener = "open" if sys.platform == "darwin" else "xdg-open"
-    try:
-        subprocess.Popen([opener, str(path)], stdin=subprocess.DEVNULL, start_new_session=True)
-    except OSError as error:
-        log.warning("no viewer for the log: %s", error)

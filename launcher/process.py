@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -48,6 +49,7 @@ _OURS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
 }
+_ONLY_FOR_US = ("TMPDIR", "TEMP", "TMP", "QT_API", "QT_STYLE_OVERRIDE")
 
 
 class PrivateFolder:
@@ -85,6 +87,20 @@ def clean_environment() -> None:
             del os.environ[name]
     os.environ.update(_OURS)
     os.umask(0o077)
+
+
+def outside_environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """Our environment as another program of the person's should see it: without what we set for ourselves."""
+    outside = {
+        name: value
+        for name, value in ours.items()
+        if name not in _OURS and name not in _ONLY_FOR_US and not name.startswith(_HOSTILE_PREFIXES)
+    }
+    if getattr(sys, "frozen", False):  # PyInstaller's own libraries are not for others
+        outside.pop("LD_LIBRARY_PATH", None)
+    if before := outside.pop("LD_LIBRARY_PATH_ORIG", ""):
+        outside["LD_LIBRARY_PATH"] = before
+    return outside
 
 
 def forget_working_directory() -> None:

@@ -13,12 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from PySide6.QtCore import QAbstractNativeEventFilter, Qt, QTimer, QUrl
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWebEngineCore import QWebEnginePage
 from PySide6.QtWidgets import QApplication, QMessageBox
 from webview.platforms import qt
 
 from assistant.i18n import ENGLISH as t
+from launcher.outside import open_outside
 from launcher.qt_downloads import save
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,9 @@ def install(*, is_ours: Callable[[str], bool], is_debug: bool) -> None:
     def grant_nothing(page: Any, url: QUrl, feature: Any) -> None:
         page.setFeaturePermission(url, feature, QWebEnginePage.PermissionPolicy.PermissionDeniedByUser)
 
+    QGuiApplication.setApplicationName(t("app.name"))  # else the desktop calls us __main__.py
+    QGuiApplication.setDesktopFileName("hearth")
+    QGuiApplication.setAttribute(Qt.ApplicationAttribute.AA_DisableShaderDiskCache)  # it lies outside the data dir
     teach(qt.BrowserView.WebPage, "acceptNavigationRequest", stay)
     teach(qt.BrowserView.WebPage, "onFeaturePermissionRequested", grant_nothing)
     teach(qt.BrowserView.NavigationHandler, "acceptNavigationRequest", open_no_window)
@@ -123,4 +127,4 @@ def _ask(address: str) -> None:
     box.setStandardButtons(QMessageBox.StandardButton.Open | QMessageBox.StandardButton.Cancel)
     box.setDefaultButton(QMessageBox.StandardButton.Cancel)
     if box.exec() == QMessageBox.StandardButton.Open:
-        QDesktopServices.openUrl(QUrl(address))
+        open_outside(address)

@@ -18,7 +18,7 @@ import webview
 from assistant.errors import HearthError
 from assistant.i18n import ENGLISH as t
 from assistant.paths import asset
-from launcher.journal import show_file
+from launcher.outside import open_outside
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ class _StartButtons:
     def open_log(self) -> None:
         """Shows the log in the system's viewer."""
         if self._failure():
-            show_file(self._log_file)
+            open_outside(str(self._log_file))
 
     def details(self) -> str:
         """What "Copy details" puts on the clipboard."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from launcher.process import outside_environment
+
 HOUSE = Path(__file__).resolve().parent.parent
 
 
@@ -46,6 +48,16 @@ def test_hostile_variables_are_gone_and_reporting_is_off() -> None:
     assert "evil" not in left.values()
     assert left["PATH_OF_MINE"] == "kept"
     assert (left["GRADIO_ANALYTICS_ENABLED"], left["HF_HUB_OFFLINE"], left["DO_NOT_TRACK"]) == ("False", "1", "1")
+
+
+def test_programs_of_the_person_s_get_nothing_of_our_environment() -> None:
+    ours = {
+        "TMPDIR": "/private",
+        "QTWEBENGINE_DISABLE_SANDBOX": "1",
+        "GRADIO_TEMP_DIR": "/private",
+        "HF_HUB_OFFLINE": "1",
+    }
+    assert outside_environment(ours | {"DISPLAY": ":0"}) == {"DISPLAY": ":0"}
 
 
 def test_new_files_are_private() -> None:

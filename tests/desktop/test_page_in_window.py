@@ -120,3 +120,21 @@ def test_the_start_page_s_buttons_refuse_once_it_was_left(on_stage: OnStage) -> 
         " window.pywebview.api.try_again(); window.pywebview.api.details().then((text) => say(`[${text}]`)); }, 50)"
     )
     assert said(stage) == "[]"
+
+
+def test_after_a_yes_the_browser_gets_the_address_and_nothing_of_ours(
+    on_stage: OnStage, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opener = tmp_path / "bin" / "xdg-open"
+    opener.parent.mkdir()
+    got = tmp_path / "got"
+    opener.write_text(f'#!/bin/sh\n(echo "$1"; umask; env) > {got}.new; mv {got}.new {got}\n')
+    opener.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{opener.parent}:{os.environ['PATH']}")
+    on_stage("follow('http://127.0.0.1:9/a?b=c', {target: '_blank'})")
+    assert eventually(lambda: bool(screen.xdotool("search", "--onlyvisible", "--name", "^Open a link$")))
+    screen.xdotool("search", "--name", "^Open a link$", "windowactivate", "--sync", "key", "Tab", "space")
+    assert eventually(got.is_file)
+    address, umask, *environment = got.read_text().splitlines()
+    assert (address, umask) == ("http://127.0.0.1:9/a?b=c", "0022")
+    assert not any(line.startswith(("QTWEBENGINE_", "QT_API")) for line in environment)
