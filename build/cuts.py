@@ -1,4 +1,4 @@
-"""What stays out of the executable and why: one table of patterns, one list of modules, one rule for shared libraries."""
+"""What stays out of the executable and why: a table of patterns, a list of modules, a rule for shared libraries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES: tuple[tuple[str, str], ...] = (
     (r".*\.(map|d\.ts)$", "for debugging the page's scripts"),
     (
         r"PySide6/(Qt/)?translations/(?!qtwebengine_locales/en-US\.pak)",
-        "words of Qt dialogs, 53 MB; Hearth has its own",
+        "words of Qt dialogs; Hearth has its own",
     ),
     (r"PySide6/(Qt/)?resources/qtwebengine_devtools_resources", "the inspector, which the window does not open"),
     (r"PySide6/(Qt/)?resources/.*\.debug\.(pak|bin)", "for debugging Qt itself"),

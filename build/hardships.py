@@ -90,20 +90,41 @@ def withstands(stage: Stage, folder: Path) -> str:
     return f"ask said {told}"
 
 
-def misses_library(stage: Stage, bundle: Path) -> str:
-    """A library that Qt needs is taken away: a sentence names it, on a machine without a browser to fall back to."""
-    library = next(bundle.rglob("libxcb-cursor.so.0"))
-    aside = library.with_suffix(".aside")
-    library.rename(aside)
-    # The machine that builds has the library itself, where the loader would find it again.
-    elsewhere = Path("/usr/lib/x86_64-linux-gnu/libxcb-cursor.so.0")
-    hide = f"/bin/mount --bind /dev/null {elsewhere} && " if elsewhere.exists() else ""
-    shell = ("/usr/bin/unshare", "--mount", "/bin/sh", "-c", f'{hide}exec "$@"', "sh")
-    try:
-        told = Stage((*shell, *stage.command), stage.home, stage.display).run(timeout_seconds=60)
-    finally:
-        aside.rename(library)
-    return _sentence(told, "libxcb-cursor")
+def misses_library(stage: Stage, bundle: Path, folder: Path) -> str:
+    """A library of the bundle, then one of the system, is not there: a sentence names it. There is no browser here."""
+    said = []
+    for library in ("libxcb-cursor.so.0", "libEGL.so.1"):
+        ours = sorted(bundle.rglob(library))
+        for path in ours:
+            path.rename(path.with_suffix(".aside"))
+        try:
+            command = (*_without(library, folder), *stage.command)
+            hidden = Stage(command, stage.home, stage.display, {"PATH": str(_only_ldd(folder))})
+            said.append(_sentence(hidden.run(timeout_seconds=60), library.split(".")[0].lower()))
+        finally:
+            for path in ours:
+                path.with_suffix(".aside").rename(path)
+    return "; ".join(said)
+
+
+def _only_ldd(folder: Path) -> Path:
+    """A place for PATH with the program that knows which libraries are missing, and with no browser."""
+    place = folder / "bin"
+    place.mkdir(exist_ok=True)
+    if not (place / "ldd").exists():
+        (place / "ldd").symlink_to("/usr/bin/ldd")
+    return place
+
+
+def _without(library: str, folder: Path) -> tuple[str, ...]:
+    """The beginning of a command line that runs the rest where the system has no such library."""
+    system = Path("/usr/lib/x86_64-linux-gnu")
+    layers = folder / f"without {library}"
+    for name in ("upper", "work"):
+        (layers / name).mkdir(parents=True)
+    options = f"lowerdir={system},upperdir={layers}/upper,workdir={layers}/work"
+    hide = f'/bin/mount -t overlay overlay -o "{options}" {system} && /bin/rm -f {system}/{library}* && exec "$@"'
+    return ("/usr/bin/unshare", "--mount", "/bin/sh", "-c", hide, "sh")
 
 
 def has_no_display(stage: Stage) -> str:

@@ -1,4 +1,4 @@
-"""Which libraries of the build machine may go into the bundle: those whose licence was read, none under the GPL alone."""
+"""Which of the build machine's libraries may go into the bundle: those whose licence was read, and no GPL."""
 
 from __future__ import annotations
 
@@ -47,10 +47,8 @@ def check(binaries: Iterable[tuple[str, str, str]]) -> None:
         if kind == "BINARY" and "site-packages" not in source and "/" not in name and licence_of(name) is None
     )
     if unread:
-        names = ", ".join(unread)
-        raise SystemExit(
-            f"Read the licences of {names}, then name them in build/licences.py or cut them in build/cuts.py."
-        )
+        cure = "then name them in build/licences.py or cut them in build/cuts.py"
+        raise SystemExit(f"Read the licences of {', '.join(unread)}; {cure}.")
 
 
 def licence_of(library: str) -> str | None:

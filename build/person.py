@@ -32,9 +32,8 @@ class Person:
 
     def window(self, *, within_seconds: float = 60) -> str:
         """The window's number, once it is on the screen. Raises TimeoutError."""
-        found = eventually(
-            lambda: self._x("search", "--onlyvisible", "--name", "Hearth$"), within_seconds=within_seconds
-        )
+        search = ("search", "--onlyvisible", "--name", "Hearth$")
+        found = eventually(lambda: self._x(*search), within_seconds=within_seconds)
         if not found:
             raise TimeoutError("no window came")
         return found.splitlines()[0]

@@ -89,7 +89,9 @@ def checks(bundle: Path, person: Person, folder: Path, *, with_source: bool) -> 
         "nothing is left of all that": lambda: nothing_left(bundle),
     }
     if os.geteuid() == 0:
-        found["a missing system library ends in a sentence"] = lambda: hardships.misses_library(stage("lib"), bundle)
+        found["a missing system library ends in a sentence"] = lambda: hardships.misses_library(
+            stage("lib"), bundle, folder
+        )
         found["a full disk ends in a sentence"] = lambda: hardships.has_full_disk(stage("full"))
     if with_source:
         found["start, beside the same from source"] = lambda: compared(
