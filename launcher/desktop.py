@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 import webbrowser
+from contextlib import suppress
+from importlib import import_module
 
 from assistant.errors import HearthError, StartError
 from assistant.i18n import ENGLISH as t
@@ -16,7 +18,6 @@ from launcher.instance import PATIENCE_SECONDS, Instance, Reply, Request
 from launcher.options import FAULT, OK, Options, tell
 from launcher.outside import open_outside
 from launcher.process import PrivateFolder
-from launcher.serve import serve
 from launcher.webview_probe import check_window
 
 log = logging.getLogger(__name__)
@@ -140,7 +141,15 @@ def _check_machine() -> None:
         log.info("running as root: QtWebEngine starts without its sandbox")
         os.environ["QTWEBENGINE_DISABLE_SANDBOX"] = "1"
     program = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-P", "-m", "launcher"]
-    check_window([*program, "probe-window"])
+    check_window([*program, "probe-window"], meanwhile=_load_window)
+
+
+def _load_window() -> None:
+    """Loads Qt while the child tries it, which is most of the time to the start page. What is missing here is missing
+    there too, and told from there: an import can fail but not abort."""
+    with suppress(ImportError):
+        import_module("launcher.qt_guard")
+        import_module("launcher.window")
 
 
 def _has_browser() -> bool:
@@ -152,5 +161,7 @@ def _has_browser() -> bool:
 
 
 def _in_browser(options: Options, private: PrivateFolder) -> int:
+    from launcher.serve import serve  # late: it loads the server, which the window has to come before
+
     print(t("cli.browser"), file=sys.stderr)
     return serve(options, private, show=open_outside)

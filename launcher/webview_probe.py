@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from assistant.errors import StartError
@@ -72,25 +73,28 @@ PACKAGES = {
 }
 
 
-def check_window(command: list[str]) -> None:
-    """Runs `command` (this program with "probe-window") and raises StartError where no window can be shown:
-    "start-no-display" without a display, "start-display-refused" where it cannot be used, else "start-no-web-view"
-    with the packages that are missing."""
+def check_window(command: list[str], *, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Runs `command` (this program with "probe-window"), does `meanwhile` in that time, and raises StartError where no
+    window can be shown: "start-no-display" without a display, "start-display-refused" where it cannot be used, else
+    "start-no-web-view" with the packages that are missing."""
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise StartError("start-no-display")
-    try:
-        tried = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise StartError("start-web-view-hangs") from error
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as tried:
+        meanwhile()
+        try:
+            _, said = tried.communicate(timeout=PROBE_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            tried.kill()
+            raise StartError("start-web-view-hangs") from error
     if tried.returncode == 0:
         return
-    missing = _NOT_FOUND.findall(tried.stderr) if "cannot open shared object" in tried.stderr else []
+    missing = _NOT_FOUND.findall(said) if "cannot open shared object" in said else []
     packages = packages_of([*missing, *_missing_libraries()])
     if packages:
         raise StartError("start-no-web-view", packages=" ".join(packages))
-    if "could not connect to display" in tried.stderr or "Failed to create wl_display" in tried.stderr:
+    if "could not connect to display" in said or "Failed to create wl_display" in said:
         raise StartError("start-display-refused", display=os.environ.get("DISPLAY", ""))
-    last = (tried.stderr.strip().splitlines() or ["?"])[-1]
+    last = (said.strip().splitlines() or ["?"])[-1]
     raise StartError("start-web-view-fails", reason=last[:300])
 
 
