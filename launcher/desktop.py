@@ -11,6 +11,7 @@ import time
 import webbrowser
 from contextlib import suppress
 from importlib import import_module
+from typing import NoReturn
 
 from assistant.errors import HearthError, StartError
 from assistant.i18n import ENGLISH as t
@@ -54,14 +55,20 @@ class _Desktop:
         self._has_failed = False
         self._window = Window(log_file=options.profile.log_file, on_try_again=self._begin, is_debug=options.is_debug)
 
-    def run(self) -> int:
+    def run(self) -> NoReturn:
+        """Shows the window until it is closed, and ends the process."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._window.close())
         if self._address is None:
             self._instance.answer(self._private.path, self._answer)
         else:
             threading.Thread(target=self._outlive_other, name="other", daemon=True).start()
-        self._window.show(self._begin)
+        # The graphics driver's cache, else below the home: everything that Hearth writes lies in one folder.
+        os.environ["MESA_SHADER_CACHE_DIR"] = str(self._options.profile.data_dir / "cache")
+        self._window.show(self._begin, on_destroyed=self._end)
+        self._end()
+
+    def _end(self) -> NoReturn:
         watchdog = threading.Timer(END_SECONDS, self._end_hard)
         watchdog.daemon = True
         watchdog.start()

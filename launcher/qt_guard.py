@@ -9,7 +9,7 @@ import ctypes
 import logging
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from PySide6.QtCore import QAbstractNativeEventFilter, Qt, QTimer, QUrl
@@ -64,19 +64,19 @@ class EndWithWindow(QAbstractNativeEventFilter):
 
     _DESTROY_NOTIFY = 17  # X11's number; the event: type (1 byte), pad, sequence (2), parent (4), window (4)
 
-    def __init__(self) -> None:
+    def __init__(self, end: Callable[[], NoReturn]) -> None:
         super().__init__()
+        self._end = end
         application = QApplication.instance()
         assert application is not None  # noqa: S101  # it is made before the window whose event calls us
         application.installNativeEventFilter(self)
-        self._application = application
 
     def nativeEventFilter(self, event_type: Any, message: Any) -> tuple[bool, int]:  # noqa: N802  # Qt's name
         if bytes(event_type) == b"xcb_generic_event_t":
             kind, _, _, _, window = _XCB_EVENT.unpack(ctypes.string_at(int(message), _XCB_EVENT.size))
             if kind & 0x7F == self._DESTROY_NOTIFY and window in _our_windows():
                 log.info("the window was destroyed from outside")
-                QTimer.singleShot(0, self._application.quit)
+                self._end()  # here and now: back in Qt, it would draw into the window that is gone, and crash
         return False, 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -70,7 +71,17 @@ PACKAGES = {
     "libSM.so.6": "libsm6",
     "libICE.so.6": "libice6",
     "libzstd.so.1": "libzstd1",
+    "libbrotlicommon.so.1": "libbrotli1",
+    "libbrotlidec.so.1": "libbrotli1",
+    "libgssapi_krb5.so.2": "libgssapi-krb5-2",
+    "libxcb-glx.so.0": "libxcb-glx0",
+    "libwayland-client.so.0": "libwayland-client0",
+    "libwayland-cursor.so.0": "libwayland-cursor0",
+    "libwayland-egl.so.1": "libwayland-egl1",
+    "libz.so.1": "zlib1g",
 }
+# Renamed for 64-bit times in Debian 13 and Ubuntu 24.04, where apt no longer finds libasound2 by its old name.
+RENAMED = ("libasound2", "libglib2.0-0")
 
 
 def check_window(command: list[str], *, meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -108,9 +119,17 @@ def probe() -> int:
     return 0 if application and QWebEngineView else 1
 
 
-def packages_of(libraries: list[str]) -> list[str]:
-    """Debian's packages for library files, without doubles; an unknown library stands for itself."""
-    return list(dict.fromkeys(PACKAGES.get(name, PACKAGES.get(_unversioned(name), name)) for name in libraries))
+def packages_of(libraries: list[str], *, glibc: tuple[int, ...] | None = None) -> list[str]:
+    """Debian's packages for library files, without doubles; an unknown library stands for itself. The age of the
+    system is told by its `glibc`, this machine's unless given, since derived systems count otherwise."""
+    names = dict.fromkeys(PACKAGES.get(name, PACKAGES.get(_unversioned(name), name)) for name in libraries)
+    is_renamed = (glibc or _glibc()) >= (2, 39)
+    return [f"{name}t64" if is_renamed and name in RENAMED else name for name in names]
+
+
+def _glibc() -> tuple[int, ...]:
+    version = platform.libc_ver()[1]
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())
 
 
 def _unversioned(name: str) -> str:

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 os.environ["QT_API"] = "pyside6"  # PyQt6 is GPL; qtpy reads this when it is imported
 
@@ -55,14 +55,15 @@ class Window:
         self._window = window
         self._lock = threading.RLock()
 
-    def show(self, begin: Callable[[], None]) -> None:
-        """Shows the start page, calls `begin` in a thread, and returns when the window is closed."""
+    def show(self, begin: Callable[[], None], *, on_destroyed: Callable[[], NoReturn]) -> None:
+        """Shows the start page, calls `begin` in a thread, and returns when the window is closed. `on_destroyed` is
+        called where another program destroyed it."""
         if sys.platform == "linux":
             from launcher.qt_guard import EndWithWindow, install  # late: it loads Qt
 
             install(is_ours=self._is_ours, is_debug=self._is_debug)
             kept: list[EndWithWindow] = []
-            self._window.events.before_show += lambda: kept.append(EndWithWindow())
+            self._window.events.before_show += lambda: kept.append(EndWithWindow(on_destroyed))
         webview.start(
             begin,
             gui=_BACK_ENDS.get(sys.platform),
