@@ -248,3 +248,72 @@ def test_gradio_s_import_is_spared_its_stubs_and_the_name_is_still_there() -> No
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.strip() == "<lambda>"
+
+
+@pytest.mark.parametrize("question", ["", "  ", "-"])
+def test_no_question_is_told_in_a_sentence(tmp_path: Path, question: str) -> None:
+    ended = hearth("ask", question, "--data-dir", str(tmp_path))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "no question" in ended.stderr
+
+
+def test_bytes_that_are_no_text_are_a_question_all_the_same(tmp_path: Path) -> None:
+    with fake_endpoint(Answer(("Yes.",))) as server:
+        command = hearth_command("ask", "-", "--data-dir", str(tmp_path), "--endpoint", server.url)
+        ended = subprocess.run(command, input=b"Is it \xff?", capture_output=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (0, b"Yes.\n")
+
+
+@pytest.mark.parametrize("words", [["ask", "Is it?"], ["doctor"]])
+def test_a_reader_that_has_enough_is_no_fault(tmp_path: Path, words: list[str]) -> None:
+    with fake_endpoint(Answer(("Yes.",) * 20)) as server:
+        process = subprocess.Popen(
+            hearth_command(*words, "--data-dir", str(tmp_path), "--endpoint", server.url),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+        assert (process.wait(timeout=60), said) == (0, "")
+        process.stderr.close()
+
+
+@pytest.mark.parametrize("command", ["ask", "doctor"])
+def test_only_what_shows_a_page_loads_gradio_or_the_window(tmp_path: Path, command: str) -> None:
+    with fake_endpoint(Answer(("Yes.",))) as server:
+        words = [
+            command,
+            *(["Is it?"] if command == "ask" else []),
+            "--data-dir",
+            str(tmp_path),
+            "--endpoint",
+            server.url,
+        ]
+        script = (
+            "import sys; from launcher.__main__ import main; main(sys.argv[1:]);"
+            "print({'gradio', 'webview', 'PySide6', 'uvicorn'} & set(sys.modules), file=sys.stderr)"
+        )
+        ended = subprocess.run(
+            [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60, check=True
+        )
+    assert ended.stderr.strip() == "set()"
+
+
+def test_a_stream_that_is_open_does_not_delay_the_end(serve: Serve) -> None:
+    served = serve()
+    host, _, path = served.address.removeprefix("http://").partition("/")
+    connection = HTTPConnection(host, timeout=10)
+    connection.request("GET", f"/{path}")
+    cookie = connection.getresponse().headers["Set-Cookie"].split(";")[0]
+    stream = HTTPConnection(host, timeout=10)
+    stream.request("GET", "/gradio_api/heartbeat/abc", headers={"Cookie": cookie})
+    answer = stream.getresponse()
+    assert answer.status == 200
+    began = time.monotonic()
+    assert served.stop() == 0
+    assert time.monotonic() - began < 5
+    stream.close()
+    connection.close()
