@@ -51,7 +51,7 @@ def main() -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Stage)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     window = Window(log_file=Path("none.log"), on_try_again=lambda: None, is_debug=False)
-    window.show(lambda: window.open(f"http://127.0.0.1:{server.server_port}/"))
+    window.show(lambda: window.open(f"http://127.0.0.1:{server.server_port}/"), on_destroyed=lambda: os._exit(0))
     os._exit(0)
 
 
