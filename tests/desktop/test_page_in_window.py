@@ -133,8 +133,13 @@ def test_after_a_yes_the_browser_gets_the_address_and_nothing_of_ours(
     monkeypatch.setenv("PATH", f"{opener.parent}:{os.environ['PATH']}")
     on_stage("follow('http://127.0.0.1:9/a?b=c', {target: '_blank'})")
     assert eventually(lambda: bool(screen.xdotool("search", "--onlyvisible", "--name", "^Open a link$")))
-    screen.xdotool("search", "--name", "^Open a link$", "windowactivate", "--sync", "key", "Tab", "space")
-    assert eventually(got.is_file)
+
+    def pressed() -> bool:  # the question takes a moment to listen to the keyboard
+        screen.xdotool("search", "--name", "^Open a link$", "windowactivate", "--sync", "key", "Tab")
+        screen.xdotool("key", "space")
+        return eventually(got.is_file, within_seconds=3)
+
+    assert eventually(pressed, within_seconds=15)
     address, umask, *environment = got.read_text().splitlines()
     assert (address, umask) == ("http://127.0.0.1:9/a?b=c", "0022")
     assert not any(line.startswith(("QTWEBENGINE_", "QT_API")) for line in environment)
