@@ -10,8 +10,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pytest
-
 from launcher.process import outside_environment
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -27,11 +25,6 @@ def run(script: str, *, cwd: Path | None = None, **environment: str) -> subproce
         timeout=60,
         check=True,
     )
-
-
-@pytest.fixture
-def temporary() -> Path:
-    return Path(tempfile.mkdtemp(prefix="test-"))
 
 
 def test_hostile_variables_are_gone_and_reporting_is_off() -> None:
@@ -65,59 +58,59 @@ def test_new_files_are_private() -> None:
     assert run(script, TMPDIR=tempfile.gettempdir()).stdout.strip() == "0o77"
 
 
-def test_the_private_folder_is_empty_ours_alone_and_where_temporary_files_go(temporary: Path) -> None:
+def test_the_private_folder_is_empty_ours_alone_and_where_temporary_files_go(tmp_path: Path) -> None:
     script = (
         "import os, tempfile, json; from launcher.process import PrivateFolder as P; p = P(); p.enter();"
         "print(json.dumps([str(p.path), os.getcwd(), os.listdir('.'), tempfile.mkdtemp(), os.environ['TMPDIR'],"
         "os.environ['GRADIO_TEMP_DIR'], os.stat(p.path).st_mode])); p.remove()"
     )
-    path, here, within, made, *named, mode = json.loads(run(script, TMPDIR=str(temporary)).stdout)
-    assert Path(path).parent == temporary
+    path, here, within, made, *named, mode = json.loads(run(script, TMPDIR=str(tmp_path)).stdout)
+    assert Path(path).parent == tmp_path
     assert within == []
     assert all(Path(place).is_relative_to(path) for place in (here, made, *named))
     assert stat.S_IMODE(mode) == 0o700
-    assert list(temporary.iterdir()) == [], "it is removed at the end"
+    assert list(tmp_path.iterdir()) == [], "it is removed at the end"
 
 
-def test_folders_of_the_dead_are_removed_and_those_of_the_living_are_not(temporary: Path) -> None:
+def test_folders_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path: Path) -> None:
     script = (
         "import os, subprocess, sys; from launcher.process import PrivateFolder as P; p = P();"
         "subprocess.run([sys.executable, '-c', 'from launcher.process import PrivateFolder as P; import os; P();"
         " os._exit(9)']); P(); print(p.path.exists(), len(os.listdir(p.path.parent)))"
     )
-    assert run(script, TMPDIR=str(temporary)).stdout.split() == ["True", "2"]
+    assert run(script, TMPDIR=str(tmp_path)).stdout.split() == ["True", "2"]
 
 
-def test_what_only_looks_like_ours_is_left_alone(temporary: Path) -> None:
-    (temporary / "hearth-notes").mkdir()
-    (temporary / "elsewhere").mkdir()
-    (temporary / "elsewhere" / "lock").touch()
-    (temporary / "hearth-link").symlink_to(temporary / "elsewhere")
-    run("from launcher.process import PrivateFolder as P; P().remove()", TMPDIR=str(temporary))
-    assert {path.name for path in temporary.iterdir()} == {"hearth-notes", "elsewhere", "hearth-link"}
+def test_what_only_looks_like_ours_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "hearth-notes").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "lock").touch()
+    (tmp_path / "hearth-link").symlink_to(tmp_path / "elsewhere")
+    run("from launcher.process import PrivateFolder as P; P().remove()", TMPDIR=str(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"hearth-notes", "elsewhere", "hearth-link"}
 
 
-def test_many_starts_at_once_take_nothing_from_each_other(temporary: Path) -> None:
+def test_many_starts_at_once_take_nothing_from_each_other(tmp_path: Path) -> None:
     script = (
         "from launcher.process import PrivateFolder as P\nfor _ in range(40):\n    p = P()\n"
         "    assert (p.path / 'work').is_dir() and (p.path / 'lock').is_file()\n    p.remove()"
     )
     starts = [
         subprocess.Popen(
-            [sys.executable, "-c", script], env=os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": str(HOUSE)}
+            [sys.executable, "-c", script], env=os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(HOUSE)}
         )
         for _ in range(4)
     ]
     assert [start.wait(timeout=60) for start in starts] == [0] * 4
 
 
-def test_modules_in_the_folder_hearth_was_started_in_are_not_imported(temporary: Path) -> None:
-    (temporary / "gradio.py").write_text("print('mine')", encoding="utf-8")
+def test_modules_in_the_folder_hearth_was_started_in_are_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "gradio.py").write_text("print('mine')", encoding="utf-8")
     script = (
         "import sys; from launcher.process import forget_working_directory as f; f(); import importlib.util as u;"
         "print(u.find_spec('gradio').origin)"
     )
-    assert str(temporary) not in run(script, cwd=temporary).stdout
+    assert str(tmp_path) not in run(script, cwd=tmp_path).stdout
 
 
 def test_a_log_that_cannot_be_written_goes_to_standard_error_and_stops_nothing() -> None:
@@ -128,14 +121,14 @@ def test_a_log_that_cannot_be_written_goes_to_standard_error_and_stops_nothing()
     assert "still heard" in run(script).stderr
 
 
-def test_what_no_one_catches_is_in_the_log(temporary: Path) -> None:
+def test_what_no_one_catches_is_in_the_log(tmp_path: Path) -> None:
     script = (
         "import threading, warnings; from pathlib import Path; from launcher.journal import open_journal as o;"
-        f"o(Path({str(temporary / 'hearth.log')!r}), is_debug=False);"
+        f"o(Path({str(tmp_path / 'hearth.log')!r}), is_debug=False);"
         "t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join(); warnings.warn('careful')"
     )
     assert run(script).stderr == ""
-    log = (temporary / "hearth.log").read_text(encoding="utf-8")
+    log = (tmp_path / "hearth.log").read_text(encoding="utf-8")
     assert "ZeroDivisionError" in log
     assert "careful" in log
-    assert stat.S_IMODE((temporary / "hearth.log").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "hearth.log").stat().st_mode) == 0o600

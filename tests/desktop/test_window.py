@@ -78,6 +78,14 @@ def test_a_terminated_window_ends_everything(open_window: OpenWindow) -> None:
     assert eventually(lambda: gone(family), within_seconds=5)
 
 
+def test_a_killed_window_leaves_no_process_behind(open_window: OpenWindow) -> None:
+    opened = open_window()
+    assert eventually(lambda: opened.has_window() and opened.has_page(), within_seconds=90)
+    family = opened.family()
+    opened.process.kill()
+    assert eventually(lambda: gone(family), within_seconds=5)
+
+
 def test_a_second_start_brings_the_first_window_to_the_front_and_ends(open_window: OpenWindow) -> None:
     first = open_window()
     assert eventually(lambda: first.has_window() and first.has_page(), within_seconds=90)
