@@ -72,8 +72,9 @@ def screen() -> Iterator[Screen]:
     if shutil.which("Xvfb") is None:
         pytest.skip("needs Xvfb")
     read, write = os.pipe()
+    # -r: no key repeats. A Return pressed in one test would go on by itself, and answer the questions of later ones.
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x900x24", "-nolisten", "tcp"],
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x900x24", "-nolisten", "tcp", "-r"],
         pass_fds=[write],
         stderr=subprocess.DEVNULL,
     )
