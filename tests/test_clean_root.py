@@ -136,7 +136,7 @@ def x_server() -> Generator[str]:
     """A display of its own, as `:7`."""
     reading, writing = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x900x24", "-nolisten", "tcp"],
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x900x24", "-nolisten", "tcp", "-r"],
         pass_fds=[writing],
         stderr=subprocess.DEVNULL,
     )
