@@ -77,7 +77,7 @@ class ChatTab:
         except HearthError as error:
             yield {self._notice: self._told(error)}
             return
-        yield {self._state: page} | self._whole(page)
+        yield {self._state: page}
         async for changes in self._follow(page):
             yield changes
 
@@ -90,7 +90,7 @@ class ChatTab:
         except HearthError as error:
             yield {self._notice: self._told(error)}
             return
-        yield {self._state: page} | self._whole(page) | {self._text: ""}
+        yield {self._state: page, self._text: ""}
         async for changes in self._follow(page):
             yield changes
 
@@ -102,7 +102,6 @@ class ChatTab:
         except HearthError as error:
             yield {self._notice: self._told(error)}
             return
-        yield self._whole(page)
         async for changes in self._follow(page):
             yield changes
 
@@ -123,18 +122,24 @@ class ChatTab:
         return self._whole(page)
 
     async def _follow(self, page: PageState) -> AsyncGenerator[Changes]:
-        """Frames of the page's chat until it is at rest, or until the page shows another one."""
-        conversation, pace = page.conversation, Pace()
-        if conversation is None:
-            return
+        """The page's chat as it is, then frames of a running answer until it is at rest, or the page shows another chat.
+        Whether one runs is looked at once the page has what came before: a quick hand asks while it loads."""
+        conversation = page.conversation
+        while conversation is not None and page.conversation is conversation:
+            yield self._whole(page)
+            if conversation.live is None:
+                return
+            async for changes in self._frames(page, conversation):
+                yield changes
+
+    async def _frames(self, page: PageState, conversation: Conversation) -> AsyncGenerator[Changes]:
+        pace = Pace()
         while page.conversation is conversation and conversation.live is not None:
             began, news = time.monotonic(), conversation.news
             yield {self._live: render_live(conversation.live, self._t)}
             pace = pace.after(time.monotonic() - began)
             await news.wait()
             await asyncio.sleep(max(0.0, pace.interval_seconds - (time.monotonic() - began)))
-        if page.conversation is conversation:
-            yield self._whole(page)
 
     def _whole(self, page: PageState) -> Changes:
         """Everything on the tab as the page's chat now has it."""
