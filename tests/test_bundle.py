@@ -1,0 +1,115 @@
+"""The executable: built as `build/make.py` builds it, tried by `build/smoke.py`, and opened on a bare Debian 12."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_clean_root import ENTER, HOUSE, bare_system, environment, from_readme, mirrors
+
+sys.path.insert(0, str(HOUSE / "build"))  # a folder of scripts, which find one another this way too
+
+import cuts
+import licences
+import story
+from person import screen
+from stage import Stage
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1500),
+    pytest.mark.skipif(
+        sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("debootstrap"),
+        reason="a network and a root of its own need root and debootstrap",
+    ),
+]
+NOT_FOR_THE_BUNDLE = ("python3-venv", "git")
+
+
+def uv() -> str:
+    """uv, where `tests/run` finds it too."""
+    found = shutil.which("uv")
+    if found and subprocess.run([found, "--version"], capture_output=True, check=False, timeout=60).returncode == 0:
+        return found
+    return str(HOUSE / ".uv" / "bin" / "uv")
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Path:
+    """A bundle made now, of what is in the tree."""
+    command = [uv(), "run", "--quiet", "--frozen", "--group", "bundle", "python", "build/make.py", "--no-archive"]
+    made = subprocess.run(command, cwd=HOUSE, check=False, capture_output=True, text=True, timeout=900)
+    assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-5000:]
+    return HOUSE / "dist" / "hearth"
+
+
+def test_the_bundle_passes_its_smoke_test(bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "build/smoke.py", str(bundle), "--source"]
+    with capfd.disabled():  # its report is read in CI
+        print()
+        tried = subprocess.run(command, cwd=HOUSE, check=False, timeout=1200)
+
+    assert tried.returncode == 0
+
+
+def test_the_bundle_holds_nothing_that_was_cut_and_no_path_of_the_machine_that_made_it(bundle: Path) -> None:
+    inside = bundle / "_internal"
+    files = [path.relative_to(inside).as_posix() for path in inside.rglob("*") if path.is_file()]
+
+    assert not {name: reason for name in files if (reason := cuts.reason_to_cut(name))}
+    assert not [name for name in files if name.endswith(("direct_url.json", "RECORD"))]
+
+
+def test_the_bundle_holds_no_library_whose_licence_nobody_read(bundle: Path) -> None:
+    top = [path.name for path in (bundle / "_internal").glob("lib*.so*") if not path.is_symlink()]
+
+    assert top
+    assert not [name for name in top if licences.licence_of(name) is None]
+
+
+def test_building_leaves_the_installed_engine_as_it_was(bundle: Path) -> None:
+    frozen = next((bundle / "_internal" / "xllamacpp").glob("*.so"))
+    installed = next(Path(sys.prefix).glob("lib/python*/site-packages/xllamacpp/*.so"))
+
+    assert frozen.stat().st_ino != installed.stat().st_ino
+    assert frozen.stat().st_size < installed.stat().st_size
+
+
+@pytest.fixture
+def bare_root(tmp_path: Path, bundle: Path) -> Iterator[Path]:
+    """A bare system without Python, with the libraries that the README names and the bundle."""
+    root = tmp_path / "root"
+    root.mkdir()
+    try:
+        subprocess.run(["tar", "-C", str(root), "-xf", str(bare_system())], check=True, timeout=300)
+        if found := mirrors():
+            lines = [f"deb {address} {suite} main" for address, suite in found]
+            (root / "etc/apt/sources.list").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        words = [word for word in from_readme("packages").split() if word not in NOT_FOR_THE_BUNDLE]
+        install = f"apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive {' '.join(words)}"
+        subprocess.run([ENTER, root, "bash", "-c", install], check=True, timeout=900, env=environment(cut_off=False))
+        shutil.copytree(bundle, root / "opt" / "hearth é", symlinks=True)
+        yield root
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def test_the_bundle_opens_and_answers_on_a_bare_system_without_python_or_network(
+    bare_root: Path, tmp_path: Path
+) -> None:
+    assert not list((bare_root / "usr" / "bin").glob("python*"))
+
+    with screen() as person:
+        command = (str(ENTER), str(bare_root), "/opt/hearth é/hearth")
+        variables = {"PATH": os.environ["PATH"], "CUT_OFF": "1"}
+        stage = Stage(command, bare_root / "root", person.display, variables)
+        with story.opened(stage, person, said=tmp_path / "said") as (process, _):
+            answer = story.is_asked(stage, person)
+            story.page_shows(person, story.QUESTION, *story.words_of(answer))
+            story.closes(process, person)
