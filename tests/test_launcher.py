@@ -38,6 +38,7 @@ def test_ask_prints_the_answer_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_ask_answers_offline_with_the_starter_model(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"max_tokens": 60}', encoding="utf-8")
     ended = hearth("ask", "Name three colours.", "--data-dir", str(tmp_path), timeout_seconds=100)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip()  # what a model this small says is its own affair

@@ -122,7 +122,7 @@ class ChatTab:
         return self._whole(page)
 
     async def _follow(self, page: PageState) -> AsyncGenerator[Changes]:
-        """The page's chat as it is, then frames of a running answer until it is at rest, or the page shows another chat.
+        """The page's chat as it is, then frames of a running answer until it rests, or the page shows another chat.
         Whether one runs is looked at once the page has what came before: a quick hand asks while it loads."""
         conversation = page.conversation
         while conversation is not None and page.conversation is conversation:
