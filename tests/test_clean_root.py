@@ -229,6 +229,9 @@ def test_its_window_opens_and_answers_with_the_network_cut(set_up: CleanRoot, tm
 
 
 @pytest.mark.skipif("HEARTH_TESTED_HERE" in os.environ, reason="already inside the clean root")
+@pytest.mark.skipif(
+    "HEARTH_WHOLE_CLEAN_ROOT" not in os.environ, reason="all tests again: set HEARTH_WHOLE_CLEAN_ROOT=1"
+)
 def test_the_test_command_passes_on_a_bare_system(set_up: CleanRoot) -> None:
     told = set_up.run(f"HEARTH_TESTED_HERE=1 {from_readme('test')} -q", timeout_seconds=1500)
 
