@@ -26,7 +26,7 @@ class Stage:
     home: Path
     display: str = ""
     variables: dict[str, str] = field(default_factory=dict)
-    folder: Path = Path("/")
+    folder: Path = Path(Path.cwd().anchor)
 
     @property
     def data_dir(self) -> Path:
@@ -71,6 +71,9 @@ class Stage:
     def _environment(self) -> dict[str, str]:
         """Nothing of ours: no Python on the path, no way to the checkout, a home of its own."""
         ours = {"PATH": NOT_THERE, "HOME": str(self.home), "LANG": "C.UTF-8"}
+        if os.name == "nt":  # Windows' own libraries look for these
+            ours |= {name: os.environ[name] for name in ("SYSTEMROOT", "TEMP", "TMP") if name in os.environ}
+            ours |= {"LOCALAPPDATA": str(self.home), "USERPROFILE": str(self.home)}
         return ours | ({"DISPLAY": self.display} if self.display else {}) | self.variables
 
     def _query(self, query: str) -> list[str]:
@@ -97,7 +100,8 @@ def elsewhere(bundle: Path) -> Generator[Path]:
         place.chmod(0o755)
         copied = place / "Mes programmes é" / "hearth"
         shutil.copytree(bundle, copied, symlinks=True)
-        subprocess.run(["chmod", "-R", "a+rX,go-w", str(place)], check=True)
+        if os.name == "posix":
+            subprocess.run(["chmod", "-R", "a+rX,go-w", str(place)], check=True)
         yield copied
 
 
