@@ -1,4 +1,4 @@
-"""Makes the executable and its archive: `uv run --group bundle python build/make.py` leaves both in dist/."""
+"""Makes the executable and its archive: `uv run python build/make.py` leaves both in dist/."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import version
@@ -26,6 +27,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--no-archive", action="store_true", help="only the folder")
     options = parser.parse_args()
+    if not find_spec("PyInstaller"):
+        sys.exit(run_with_pyinstaller())
     began = time.monotonic()
     freeze()
     strip()
@@ -33,6 +36,15 @@ def main() -> None:
     if not options.no_archive:
         made = archive()
         print(f"{made.relative_to(HOUSE)}: {made.stat().st_size / 1e6:.0f} MB")
+
+
+def run_with_pyinstaller() -> int:
+    """Runs this again with the dependency group that whoever only uses Hearth does not install."""
+    uv = os.environ.get("UV") or shutil.which("uv")  # uv tells what it runs where it is
+    if not uv:
+        raise SystemExit("PyInstaller is not installed. Run this through uv: uv run python build/make.py")
+    command = [uv, "run", "--frozen", "--group", "bundle", "python", __file__, *sys.argv[1:]]
+    return subprocess.run(command, cwd=HOUSE, check=False).returncode
 
 
 def freeze() -> None:

@@ -98,8 +98,8 @@ def screen() -> Generator[Person]:
     """A display of its own with a window manager on it."""
     reading, writing = os.pipe()
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    # -ac: the bundle is also run as another user
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{SIZE}x24", "-nolisten", "tcp", "-ac"]
+    # -ac: the bundle is also run as another user. -r: on a busy machine a key would repeat before it is let go.
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{SIZE}x24", "-nolisten", "tcp", "-ac", "-r"]
     server = subprocess.Popen(command, pass_fds=[writing], **quiet)
     os.close(writing)
     with os.fdopen(reading) as told:
