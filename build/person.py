@@ -1,4 +1,7 @@
-"""What a person does at a screen: looks for the window, types, reads, closes it. Needs Xvfb, openbox and xdotool."""
+"""What a person does at a screen: looks for the window, types, reads, closes it.
+
+Needs Xvfb, openbox, xdotool and xprop.
+"""
 
 from __future__ import annotations
 
@@ -106,11 +109,19 @@ def screen() -> Generator[Person]:
         display = f":{told.readline().strip()}"
     manager = subprocess.Popen(["openbox"], env=os.environ | {"DISPLAY": display}, **quiet)
     try:
+        if not eventually(lambda: _is_managed(display), within_seconds=20):
+            raise TimeoutError("the window manager did not start")
         yield Person(display)
     finally:
         for process in (manager, server):
             process.terminate()
             process.wait(timeout=10)
+
+
+def _is_managed(display: str) -> bool:
+    command = ["xprop", "-display", display, "-root", "_NET_SUPPORTING_WM_CHECK"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    return "window id" in told.stdout
 
 
 def eventually(look: Callable[[], T], *, within_seconds: float, every_seconds: float = 0.05) -> T:

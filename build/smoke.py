@@ -50,11 +50,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", nargs="?", type=Path, default=BUNDLE, help="the folder (default: dist/hearth)")
     parser.add_argument("--source", action="store_true", help="also time the start from the checkout")
-    parser.add_argument("--no-window", action="store_true", help="only what needs no screen, on any system")
+    parser.add_argument("--any-system", action="store_true", help="what can be tried on Windows and macOS too")
+    parser.add_argument("--no-window", action="store_true", help="with --any-system: only what needs no screen")
     parser.add_argument("--only", default="", help="only the checks with this in their name")
     options = parser.parse_args()
-    if options.no_window:
-        return _without_window(options.bundle)
+    if options.any_system:
+        return _on_any_system(options.bundle, has_window=not options.no_window)
     if os.geteuid() == 0 and CUT_OFF not in os.environ:
         return _cut_off()
     print(sizes(options.bundle))
@@ -68,16 +69,33 @@ def main() -> int:
     return 1 if tally.failed or not tally.passed else 0
 
 
-def _without_window(folder: Path) -> int:
-    """What holds on every system; the rest needs Linux, Xvfb and xdotool."""
+def _on_any_system(folder: Path, *, has_window: bool) -> int:
+    """What can be tried without X11's tools, with the system's own way to press keys and to see the page."""
     tally = Tally()
     with elsewhere(folder) as bundle, tempfile.TemporaryDirectory() as place:
         program = [str(bundle / ("hearth.exe" if sys.platform == "win32" else "hearth"))]
-        asking, examining = (stage_for(program, Path(place, name), display="") for name in ("ask", "doctor"))
+        asking, examining, day = (
+            stage_for(program, Path(place, name), display="") for name in ("ask", "doctor", "window")
+        )
         tally.tries("ask answers on standard output and says nothing else", lambda: hardships.asks(asking))
         tally.tries("doctor finds nothing wrong, in JSON and in words", lambda: hardships.examines(examining))
+        if has_window:
+            someone = _someone()
+            tally.tries("a short day with the window", lambda: story.short_day(day, someone, said=Path(place, "said")))
     print(f"{tally.passed} passed, {tally.failed} failed")
     return 1 if tally.failed else 0
+
+
+def _someone() -> story.AnyPerson:
+    if sys.platform == "win32":
+        from person_windows import WindowsPerson
+
+        return WindowsPerson()
+    if sys.platform == "darwin":
+        from person_macos import MacPerson
+
+        return MacPerson()
+    raise SystemExit("On Linux, without --any-system, everything is tried.")
 
 
 def checks(bundle: Path, person: Person, folder: Path, *, with_source: bool) -> dict[str, Callable[[], str | None]]:
@@ -89,11 +107,11 @@ def checks(bundle: Path, person: Person, folder: Path, *, with_source: bool) -> 
         return stage_for(command or program, home, display=person.display, as_nobody=as_nobody)
 
     found: dict[str, Callable[[], str | None]] = {
-        "a first day with the window": lambda: first_day(stage("first"), person, bundle),
+        "a first day with the window": lambda: first_day(stage("first"), person, bundle, said=folder / "said"),
     }
     if os.geteuid() == 0:
         found["a first day as an ordinary user, from a read-only folder"] = lambda: first_day(
-            stage("user", as_nobody=True), person, bundle
+            stage("user", as_nobody=True), person, bundle, said=folder / "said"
         )
     found |= {
         "ask answers on standard output and says nothing else": lambda: hardships.asks(stage("ask")),
@@ -115,9 +133,8 @@ def checks(bundle: Path, person: Person, folder: Path, *, with_source: bool) -> 
     return found
 
 
-def first_day(stage: Stage, person: Person, bundle: Path) -> str:
+def first_day(stage: Stage, person: Person, bundle: Path, *, said: Path) -> str:
     """Opens, answers, keeps a setting, closes, leaves no process, and has the chat when it opens again."""
-    said = stage.home.parent / "said"
     with story.opened(stage, person, said=said) as (process, start):
         answer = story.is_asked(stage, person)
         story.page_shows(person, story.QUESTION, *story.words_of(answer))

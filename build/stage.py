@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -30,7 +31,8 @@ class Stage:
 
     @property
     def data_dir(self) -> Path:
-        return self.home / ".local" / "share" / "hearth"
+        """Where a Linux program finds it by itself; elsewhere HEARTH_DATA_DIR says so."""
+        return self.home / ".local" / "share" / "hearth" if sys.platform == "linux" else self.home / "data"
 
     def start(self, *arguments: str, said: Path) -> subprocess.Popen[str]:
         """Starts it; what it says goes to the file `said`."""
@@ -71,6 +73,8 @@ class Stage:
     def _environment(self) -> dict[str, str]:
         """Nothing of ours: no Python on the path, no way to the checkout, a home of its own."""
         ours = {"PATH": NOT_THERE, "HOME": str(self.home), "LANG": "C.UTF-8"}
+        if sys.platform != "linux":
+            ours |= {"HEARTH_DATA_DIR": str(self.data_dir)}
         if os.name == "nt":  # Windows' own libraries look for these
             ours |= {name: os.environ[name] for name in ("SYSTEMROOT", "TEMP", "TMP") if name in os.environ}
             ours |= {"LOCALAPPDATA": str(self.home), "USERPROFILE": str(self.home)}

@@ -11,15 +11,27 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from person import STILL_PIXELS, Person, eventually
 from stage import Stage
 
 QUESTION = "Name three colours."
+WELCOME = "What is on your mind?"
 A_WINDOW_PIXELS = 100_000
 ANSWER_SECONDS = 240
 BESIDE_THE_CHAT = (1120, 450)  # nothing to press there, in a window of 1200 by 800
 TAB_PLACES = tuple((x, 77) for x in range(70, 420, 25))  # left on the bar of tabs, where nothing else is
+
+
+class AnyPerson(Protocol):
+    """Somebody before a desktop of whatever system."""
+
+    def window(self, *, within_seconds: float = ...) -> str: ...
+    def types(self, text: str) -> None: ...
+    def presses_enter(self) -> None: ...
+    def reads(self) -> str: ...
+    def closes_window(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,10 @@ def opened(stage: Stage, person: Person, *, said: Path) -> Generator[tuple[subpr
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(timeout=20)
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def _until_usable(person: Person, began: float) -> float:
@@ -80,7 +95,45 @@ def is_asked(stage: Stage, person: Person, question: str = QUESTION) -> str:
     answers = eventually(lambda: stage.answers()[before:], within_seconds=ANSWER_SECONDS, every_seconds=0.3)
     assert answers, "no answer in the database"
     person.waits_for_stillness()
-    return " ".join(part["text"] for part in json.loads(answers[0]) if part.get("text"))
+    return _text_of(answers[0])
+
+
+def short_day(stage: Stage, person: AnyPerson, *, said: Path) -> str:
+    """What can be tried of a first day on any desktop: it opens, answers, closes, and has the chat when it opens again.
+    Raises AssertionError and TimeoutError with what it said."""
+    _opens_and_closes(stage, person, said=said, wanted=[WELCOME], is_to_ask=True)
+    _opens_and_closes(stage, person, said=said, wanted=[QUESTION], is_to_ask=False)
+    return "opened twice"
+
+
+def _opens_and_closes(stage: Stage, person: AnyPerson, *, said: Path, wanted: list[str], is_to_ask: bool) -> None:
+    process = stage.start(said=said)
+    try:
+        person.window()
+        _comes_to_show(person, wanted)
+        if is_to_ask:
+            person.types(QUESTION)
+            person.presses_enter()
+            answers = eventually(stage.answers, within_seconds=ANSWER_SECONDS, every_seconds=1)
+            assert answers, "no answer in the database"
+            _comes_to_show(person, words_of(_text_of(answers[0])))
+        person.closes_window()
+        assert process.wait(timeout=20) == 0
+    except (AssertionError, TimeoutError, subprocess.TimeoutExpired) as error:
+        error.add_note(f"It said:\n{said.read_text(encoding='utf-8')[-3000:]}")
+        raise
+    finally:
+        if process.poll() is None:
+            process.kill()
+
+
+def _comes_to_show(person: AnyPerson, wanted: list[str]) -> None:
+    found = eventually(lambda: all(words in person.reads() for words in wanted), within_seconds=120, every_seconds=2)
+    assert found, f"the page does not show {wanted}, but:\n{person.reads()[:2000]}"
+
+
+def _text_of(parts: str) -> str:
+    return " ".join(part["text"] for part in json.loads(parts) if part.get("text"))
 
 
 def words_of(answer: str) -> list[str]:

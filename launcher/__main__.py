@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from assistant.errors import HearthError, StartError
 from assistant.i18n import ENGLISH as t
 from launcher.options import FAULT, INTERRUPTED, OK, Options, parse, tell, version
+from launcher.output import find_terminal, log_output
 
 log = logging.getLogger("hearth")
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from launcher.webview_probe import probe  # late: this is a process of its own
 
         return probe()
+    find_terminal()
     options = parse(words)
     try:
         return _run(options)
@@ -54,6 +56,7 @@ def _run(options: Options) -> int:
         if options.command != "doctor":  # who reports it beside everything else
             reason = error.strerror or "?"
             raise StartError("data-dir", path=options.profile.data_dir, reason=reason) from error
+    log_output(options.profile.log_file.with_name("output.log"))
     open_journal(options.profile.log_file, is_debug=options.is_debug)
     try:
         private = process.PrivateFolder()

@@ -17,9 +17,9 @@ sys.path.insert(0, str(HOUSE / "build"))  # a folder of scripts, which find one 
 
 import cuts
 import licences
-import story
 from person import screen
-from stage import Stage
+from smoke import first_day
+from stage import NOBODY, Stage
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,7 +35,8 @@ NOT_FOR_THE_BUNDLE = ("python3-venv", "git")
 @pytest.fixture(scope="module")
 def bundle() -> Path:
     """A bundle made now, of what is in the tree."""
-    made = subprocess.run([sys.executable, "build/make.py", "--no-archive"], cwd=HOUSE, check=False, capture_output=True, text=True, timeout=900)
+    command = [sys.executable, "build/make.py", "--no-archive"]
+    made = subprocess.run(command, cwd=HOUSE, check=False, capture_output=True, text=True, timeout=900)
     assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-5000:]
     return HOUSE / "dist" / "hearth"
 
@@ -72,11 +73,11 @@ def test_building_leaves_the_installed_engine_as_it_was(bundle: Path) -> None:
     assert frozen.stat().st_size < installed.stat().st_size
 
 
-@pytest.fixture
-def bare_root(tmp_path: Path, bundle: Path) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def bare_root(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[Path]:
     """A bare system without Python, with the libraries that the README names and the bundle."""
-    root = tmp_path / "root"
-    root.mkdir()
+    root = tmp_path_factory.mktemp("bare-root")
+    root.chmod(0o755)  # pytest's folders are root's alone
     try:
         subprocess.run(["tar", "-C", str(root), "-xf", str(bare_system())], check=True, timeout=300)
         if found := mirrors():
@@ -91,16 +92,20 @@ def bare_root(tmp_path: Path, bundle: Path) -> Iterator[Path]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def test_the_bundle_opens_and_answers_on_a_bare_system_without_python_or_network(
-    bare_root: Path, tmp_path: Path
+@pytest.mark.parametrize("who", ["root", "an ordinary user"])
+def test_the_bundle_has_a_first_day_on_a_bare_system_without_python_or_network(
+    bare_root: Path, tmp_path: Path, who: str
 ) -> None:
     assert not list((bare_root / "usr" / "bin").glob("python*"))
+    home = bare_root / "home" / who
+    home.mkdir(mode=0o700)
+    become: tuple[str, ...] = ()
+    if who != "root":
+        os.chown(home, NOBODY, NOBODY)
+        become = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 
     with screen() as person:
-        command = (str(ENTER), str(bare_root), "/opt/hearth é/hearth")
+        command = (str(ENTER), str(bare_root), *become, "env", f"HOME=/home/{who}", "/opt/hearth é/hearth")
         variables = {"PATH": os.environ["PATH"], "CUT_OFF": "1"}
-        stage = Stage(command, bare_root / "root", person.display, variables)
-        with story.opened(stage, person, said=tmp_path / "said") as (process, _):
-            answer = story.is_asked(stage, person)
-            story.page_shows(person, story.QUESTION, *story.words_of(answer))
-            story.closes(process, person)
+        stage = Stage(command, home, person.display, variables)
+        first_day(stage, person, bare_root / "opt", said=tmp_path / "said")

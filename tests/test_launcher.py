@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import stat
@@ -15,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from launcher.output import Both
 from tests.conftest import Served, eventually, hearth, hearth_command
 from tests.fake_endpoint import fake_endpoint
 from tests.fake_steps import Answer, Cut, Silence
@@ -318,3 +320,13 @@ def test_a_stream_that_is_open_does_not_delay_the_end(serve: Serve) -> None:
     assert time.monotonic() - began < 5
     stream.close()
     connection.close()
+
+
+def test_what_a_windows_command_prints_goes_to_its_stream_and_to_the_log(tmp_path: Path) -> None:
+    stream, silent = io.StringIO(), tmp_path / "output.log"
+    with silent.open("w", encoding="utf-8") as log:
+        print("seen", file=Both(stream, log), flush=True)
+        print("not seen: there is no terminal", file=Both(None, log), flush=True)
+
+    assert stream.getvalue() == "seen\n"
+    assert silent.read_text(encoding="utf-8") == "seen\nnot seen: there is no terminal\n"
