@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from assistant.configuration import Configuration, Target, ThisRun
 from assistant.conversation import Conversations, EngineChoice
 from assistant.doctor import Report, examine
+from assistant.egress import Egress, seal_process
 from assistant.engines import Engine, GenerationOptions
 from assistant.engines.address import normalise_endpoint
 from assistant.engines.embedded import EmbeddedEngine
@@ -39,6 +40,7 @@ class App:
     def __init__(self, profile: Profile, configuration: Configuration) -> None:
         self.profile = profile
         self._configuration = configuration
+        self._egress = Egress(is_offline=lambda: configuration.settings.offline)
         self._engines: dict[Target, Engine] = {}
         self._guard: Guard | None = None
 
@@ -66,7 +68,9 @@ class App:
             store.close()
 
         check = TargetCheck(test=self._test, models=self._models)
-        page = build_page(conversations, self._configuration, check=check, lifespan=lifespan)
+        page = build_page(
+            conversations, self._configuration, check=check, visits=self._egress.visits, lifespan=lifespan
+        )
         self._guard = Guard(page, port=port)
         return self._guard
 
@@ -75,6 +79,11 @@ class App:
         if self._guard is None:
             raise RuntimeError("asgi() comes first")
         return self._guard.one_time_address()
+
+    def seal_process(self) -> None:
+        """From now on this process connects to nothing but what this app has a reason for. There is no way back: for a
+        process that is Hearth's own, and before it loads anything heavy."""
+        seal_process(self._egress)
 
     async def ask(self, question: str) -> AsyncGenerator[Event]:
         """Answers one question outside any chat; nothing of it is saved. Raises StartError."""
@@ -93,7 +102,11 @@ class App:
         saved = self._configuration.settings.endpoint
         configured = [address for address in dict.fromkeys((target.endpoint, saved)) if address]
         return await examine(
-            self.profile, self._engine(target), endpoints=configured, key_for=self._configuration.key_for
+            self.profile,
+            self._engine(target),
+            endpoints=configured,
+            key_for=self._configuration.key_for,
+            egress=self._egress,
         )
 
     async def aclose(self) -> None:
@@ -115,23 +128,25 @@ class App:
         """The engine for a target, each built once: going back to one finds it warm."""
         if target not in self._engines:
             self._engines[target] = (
-                EndpointEngine(target.endpoint, model=target.model, api_key=target.api_key)
+                EndpointEngine(target.endpoint, model=target.model, api_key=target.api_key, egress=self._egress)
                 if target.endpoint
-                else EmbeddedEngine(starter_model(), log_file=self.profile.log_file.with_name("engine.log"))
+                else EmbeddedEngine(
+                    starter_model(), log_file=self.profile.log_file.with_name("engine.log"), egress=self._egress
+                )
             )
         return self._engines[target]
 
     async def _test(self, target: Target) -> Findings:
         """What the Settings tab's Test shows of an address that need not be saved yet."""
         if target.endpoint:
-            return await probe(target.endpoint, api_key=target.api_key, model=target.model)
+            return await probe(target.endpoint, api_key=target.api_key, model=target.model, egress=self._egress)
         return await probe_engine(self._engine(target))
 
     async def _models(self, target: Target) -> list[str]:
         """What the model can be chosen from; empty where the address does not answer."""
         if not target.endpoint:
             return []
-        engine = EndpointEngine(target.endpoint, api_key=target.api_key)
+        engine = EndpointEngine(target.endpoint, api_key=target.api_key, egress=self._egress)
         try:
             return await engine.models()
         except EngineError:

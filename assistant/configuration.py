@@ -84,6 +84,10 @@ class Configuration:
             self._keys.put(target.endpoint, api_key, remember=remember_key)
         return self._settings.save(**checked)
 
+    def set_offline(self, is_offline: bool) -> None:  # noqa: FBT001  # what a switch says
+        """Whether nothing may leave this machine, from now on. Raises SettingsError, and then nothing changed."""
+        self._settings.save(offline=is_offline)
+
     def remove_key(self, endpoint: str) -> None:
         """Forgets the key kept for the endpoint, in memory and on disk. Raises SettingsError."""
         address = normalise_endpoint(endpoint) if endpoint.strip() else ""

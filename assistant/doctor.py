@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from time import monotonic
 
+from assistant.egress import Egress, is_loopback
 from assistant.engines import Engine, EngineIdentity, GenerationOptions
-from assistant.engines.address import is_loopback
 from assistant.engines.neighbours import USUAL_PORTS, Neighbour, look, neighbours
 from assistant.errors import HearthError
 from assistant.events import ReasoningDelta, TextDelta
@@ -75,6 +75,7 @@ async def examine(
     key_for: Callable[[str], str | None] = lambda _url: None,
     ports: Sequence[int] = USUAL_PORTS,
     t: Translator = ENGLISH,
+    egress: Egress | None = None,
 ) -> Report:
     """Looks at everything, and asks the engine for one token. `endpoints` are the configured ones; `key_for` gives the
     key of one. Never raises: whatever is wrong is a check in the report."""
@@ -82,8 +83,10 @@ async def examine(
     disk, answer, configured, local, libraries, logs = await asyncio.gather(
         _safely("disk", asyncio.to_thread(_check_disk, profile, t=t), t=t),
         _safely("engine", _check_engine(engine, t=t), t=t),
-        asyncio.gather(*(look(url, api_key=key_for(url), seconds=_ENDPOINT_SECONDS) for url in endpoints)),
-        neighbours(ports),
+        asyncio.gather(
+            *(look(url, api_key=key_for(url), seconds=_ENDPOINT_SECONDS, egress=egress) for url in endpoints)
+        ),
+        neighbours(ports, egress=egress),
         _safely("libraries", asyncio.to_thread(_check_libraries), t=t),
         _safely("log", asyncio.to_thread(_check_log, profile, t=t), t=t),
     )

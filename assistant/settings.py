@@ -64,6 +64,7 @@ class Settings(BaseModel):
         le=1_000_000,
         description="Longest answer in tokens (a token is about three quarters of a word); None: the engine's own.",
     )
+    offline: bool = Field(default=False, description="Nothing leaves this machine: foreign addresses are refused.")
     theme: ThemeChoice = Field(default="system", description="Light, dark, or as the system has it.")
 
 

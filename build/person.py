@@ -118,6 +118,14 @@ def screen() -> Generator[Person]:
             process.wait(timeout=10)
 
 
+def keep_displays_apart() -> None:
+    """For a process with mounts of its own: X servers of other networks would take the same numbers for their sockets,
+    since they see each other's only where sockets have no file."""
+    place = Path("/tmp/.X11-unix")
+    place.mkdir(mode=0o1777, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", str(place)], check=True)
+
+
 def _is_managed(display: str) -> bool:
     command = ["xprop", "-display", display, "-root", "_NET_SUPPORTING_WM_CHECK"]
     told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)

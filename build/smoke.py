@@ -21,7 +21,7 @@ from pathlib import Path
 import hardships
 import story
 from make import BUNDLE, HOUSE, sizes
-from person import Person, screen
+from person import Person, keep_displays_apart, screen
 from stage import Stage, elsewhere, left_over, stage_for
 
 CUT_OFF = "HEARTH_SMOKE_CUT_OFF"
@@ -58,6 +58,8 @@ def main() -> int:
         return _on_any_system(options.bundle, has_window=not options.no_window)
     if os.geteuid() == 0 and CUT_OFF not in os.environ:
         return _cut_off()
+    if CUT_OFF in os.environ:
+        keep_displays_apart()
     print(sizes(options.bundle))
     tally = Tally()
     with elsewhere(options.bundle) as bundle, screen() as person, tempfile.TemporaryDirectory() as folder:
@@ -176,12 +178,12 @@ def compared(bundle: Stage, source: Stage, person: Person, folder: Path) -> str:
 
 
 def _cut_off() -> int:
-    """Runs all this again in a network namespace that has nothing but loopback."""
+    """Runs all this again in a network namespace that has nothing but loopback, with mounts of its own."""
     unshare = shutil.which("unshare")
     if not unshare:
         raise SystemExit("unshare (util-linux) is missing: the network cannot be cut off")
     inner = 'ip link set lo up && exec "$@"'
-    command = [unshare, "--net", "sh", "-c", inner, "sh", sys.executable, __file__, *sys.argv[1:]]
+    command = [unshare, "--net", "--mount", "sh", "-c", inner, "sh", sys.executable, __file__, *sys.argv[1:]]
     return subprocess.run(command, env=os.environ | {CUT_OFF: "1"}, check=False).returncode
 
 

@@ -158,6 +158,7 @@ def changes_a_setting(stage: Stage, person: Person) -> None:
     """Opens Settings, goes on with the keyboard alone, chooses the last look there is, Dark, and saves."""
     before = person.sees()
     assert any(_opens_settings(person, place) for place in TAB_PLACES), "Settings did not open"
+    person.presses("Tab", "Tab")  # past the names of the pages, which Space would open
     assert any(_next_stop_saves(stage, person) for _ in range(25)), "the setting was not saved"
     person.waits_for_stillness()
     assert person.sees_after(before) > A_WINDOW_PIXELS, "the window did not become dark"

@@ -34,6 +34,7 @@ class Running:
         """Builds and serves Hearth, telling each step, and gives the first one-time address."""
         report("data")
         self._app = create_app(self._profile, **self._choices)
+        self._app.seal_process()
         server = Server(on_death=self._on_death)
         try:
             report("interface")

@@ -30,6 +30,7 @@ def doctor(options: Options, _: PrivateFolder) -> int:
 
 async def _ask(options: Options, question: str) -> int:
     app = create_app(options.profile, **options.choices)
+    app.seal_process()
     failure: HearthError | None = None
     try:
         async for event in app.ask(question):
@@ -51,6 +52,7 @@ async def _ask(options: Options, question: str) -> int:
 
 async def _doctor(options: Options) -> int:
     app = create_app(options.profile, **options.choices)
+    app.seal_process()
     try:
         report = await app.examine()
     finally:

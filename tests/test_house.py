@@ -21,7 +21,16 @@ from assistant.settings import Settings
 HOUSE = Path(__file__).resolve().parent.parent
 PACKAGES = ("launcher", "assistant")
 # Beginnings of locale keys that the source puts together: what follows is a field, a choice or the key of an error.
-PUT_TOGETHER = ("chat.status.", "chat.welcome.", "doctor.", "error.", "settings.", "start.")
+PUT_TOGETHER = (
+    "network.column.",
+    "network.reason.",
+    "chat.status.",
+    "chat.welcome.",
+    "doctor.",
+    "error.",
+    "settings.",
+    "start.",
+)
 COMPOSED_IN_APP_ONLY = {"Store", "SettingsFile", "Keys", "Guard", "EmbeddedEngine", "EndpointEngine"}
 
 

@@ -1,4 +1,4 @@
-"""Addresses of endpoints: what a person may type, and what counts as this machine. Pure."""
+"""Addresses of endpoints: what a person may type, spelled one way. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from assistant.egress import is_loopback
 from assistant.errors import SettingsError
 
 _LONGEST = 2000
@@ -39,15 +40,6 @@ def normalise_endpoint(text: str) -> str:
     if re.search(r"[\\<>\"{}|^`]", path):
         raise SettingsError("engine-address-host")
     return f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{path}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        name = host.lower().rstrip(".")
-        return name == "localhost" or name.endswith(".localhost")
 
 
 def _scheme_for(typed: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
+from assistant.egress import Egress
 from assistant.engines import EngineEvent, EngineIdentity, GenerationOptions
 from assistant.engines.endpoint import EndpointEngine, load_client
 from assistant.engines.process import EngineProcess
@@ -28,9 +29,10 @@ class EmbeddedEngine:
         log_file: Path,
         context_tokens: int = 8192,
         ready_seconds: float = 120,
+        egress: Egress | None = None,
     ) -> None:
         self._model_path, self._log_file = model_path, log_file
-        self._context_tokens, self._ready_seconds = context_tokens, ready_seconds
+        self._context_tokens, self._ready_seconds, self._egress = context_tokens, ready_seconds, egress
         self._starting = asyncio.Lock()
         self._process: EngineProcess | None = None
         self._endpoint: EndpointEngine | None = None
@@ -79,7 +81,9 @@ class EmbeddedEngine:
             address = await asyncio.to_thread(process.ready)
             if self._endpoint is None:
                 name = model_id(self._model_path)
-                self._endpoint = EndpointEngine(address.url, model=name, api_key=address.key, kind="embedded")
+                self._endpoint = EndpointEngine(
+                    address.url, model=name, api_key=address.key, kind="embedded", egress=self._egress
+                )
             return process, self._endpoint
 
     def _spawned(self, model: Path) -> EngineProcess:

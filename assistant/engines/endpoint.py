@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, aclosing
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
+from assistant.egress import Egress, Reason
 from assistant.engines import AnswerFinished, EngineEvent, EngineIdentity, EngineKind, GenerationOptions
 from assistant.engines.deltas import Deltas
 from assistant.engines.faults import Asked, Refused, adapted, from_error_event, from_refusal, is_worth_a_retry
@@ -41,10 +42,11 @@ class EndpointEngine:
         api_key: str | None = None,
         kind: EngineKind = "endpoint",
         limits: Limits | None = None,
+        egress: Egress | None = None,
     ) -> None:
         self._url, self._model = url.rstrip("/"), model or ""
         self._kind: EngineKind = kind
-        self._api_key, self._limits = api_key, limits or Limits()
+        self._api_key, self._limits, self._egress = api_key, limits or Limits(), egress or Egress()
         self._wire: tuple[asyncio.AbstractEventLoop, Wire] | None = None
 
     @property
@@ -91,9 +93,13 @@ class EndpointEngine:
     async def _connected(self) -> Wire:
         loop = asyncio.get_running_loop()
         if self._wire is None or self._wire[0] is not loop:
-            wire = await asyncio.to_thread(_new_wire, self._url, api_key=self._api_key, limits=self._limits)
+            wire = await asyncio.to_thread(self._new_wire)
             self._wire = (loop, wire)
         return self._wire[1]
+
+    def _new_wire(self) -> Wire:
+        reason: Reason = "engine" if self._kind == "embedded" else "endpoint"
+        return load_client()(self._url, api_key=self._api_key, limits=self._limits, egress=self._egress, reason=reason)
 
     async def _request(self, messages: Sequence[Message], options: GenerationOptions) -> dict[str, Any]:
         if not self._model:
@@ -214,10 +220,6 @@ def load_client() -> type[Wire]:
     from assistant.engines.wire import Wire  # late: see above
 
     return Wire
-
-
-def _new_wire(url: str, *, api_key: str | None, limits: Limits) -> Wire:
-    return load_client()(url, api_key=api_key, limits=limits)
 
 
 def _checked(reply: Reply, url: str) -> Reply:

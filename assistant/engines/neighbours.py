@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import urlsplit
 
-from assistant.engines.address import is_loopback
+from assistant.egress import Egress
+from assistant.errors import EngineError
 
 # Ollama, LM Studio, llama.cpp and LocalAI, vLLM, Jan, KoboldCpp, text-generation-webui, GPT4All.
 USUAL_PORTS = (11434, 1234, 8080, 8000, 1337, 5001, 5000, 4891)
@@ -33,34 +32,35 @@ class Neighbour:
     models: tuple[str, ...]
 
 
-async def neighbours(ports: Sequence[int] = USUAL_PORTS, *, seconds: float = 0.5) -> list[Neighbour]:
+async def neighbours(
+    ports: Sequence[int] = USUAL_PORTS, *, seconds: float = 0.5, egress: Egress | None = None
+) -> list[Neighbour]:
     """The servers that answer on this machine, in the order of `ports`; no key is sent to any."""
-    found = await asyncio.gather(*(look(f"http://127.0.0.1:{port}/v1", seconds=seconds) for port in ports))
+    addresses = [f"http://127.0.0.1:{port}/v1" for port in ports]
+    found = await asyncio.gather(*(look(address, seconds=seconds, egress=egress) for address in addresses))
     return [neighbour for neighbour in found if neighbour is not None]
 
 
-async def look(url: str, *, api_key: str | None = None, seconds: float = 0.5) -> Neighbour | None:
+async def look(
+    url: str, *, api_key: str | None = None, seconds: float = 0.5, egress: Egress | None = None
+) -> Neighbour | None:
     """The chat server at a base address; None where none answers in time. One that wants a key counts as one."""
     import httpx2  # late: 0.1 s that only a report needs
 
-    is_here = is_loopback(urlsplit(url).hostname or "")  # a proxy is for other machines
-    headers = {"Accept-Encoding": "identity", "User-Agent": "Hearth"}
-    headers |= {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    verify = True if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    from assistant.engines.transport import BoundedTransport
+
     try:
+        transport = BoundedTransport(
+            url, api_key=api_key, answer_bytes=_LARGEST_LIST_BYTES, egress=egress or Egress(), reason="search"
+        )
         async with (
             asyncio.timeout(3 * seconds),
-            httpx2.AsyncClient(trust_env=not is_here, timeout=seconds, verify=verify) as client,
-            client.stream("GET", f"{url}/models", headers=headers) as response,
+            httpx2.AsyncClient(transport=transport, trust_env=False, timeout=seconds) as client,
         ):
-            body = b""
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > _LARGEST_LIST_BYTES:
-                    return None
-    except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError, ValueError):
+            response = await client.get(f"{url}/models")
+    except (httpx2.HTTPError, httpx2.InvalidURL, EngineError, ImportError, OSError, ValueError):
         return None
-    return _neighbour(url, response.status_code, body)
+    return _neighbour(url, response.status_code, response.content)
 
 
 def _neighbour(url: str, status: int, body: bytes) -> Neighbour | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import monotonic
 
+from assistant.egress import Egress
 from assistant.engines import Engine, GenerationOptions
 from assistant.engines.address import normalise_endpoint
 from assistant.engines.endpoint import EndpointEngine
@@ -18,6 +19,7 @@ from assistant.messages import user
 
 __all__ = ["Findings", "normalise_endpoint", "probe"]
 
+EngineAt = Callable[[str, str], EndpointEngine]  # from an address and a model's id, with the key and limits of a test
 PROBE_LIMITS = Limits(connect_seconds=5, first_byte_seconds=60, stall_seconds=20, list_seconds=10, retries=0)
 _QUESTION, _ANSWER_TOKENS = "Reply with the word OK.", 8
 _NAMES_SHOWN = 8
@@ -76,7 +78,12 @@ class Findings:
 
 
 async def probe(
-    url: str, *, api_key: str | None = None, model: str | None = None, limits: Limits = PROBE_LIMITS
+    url: str,
+    *,
+    api_key: str | None = None,
+    model: str | None = None,
+    limits: Limits = PROBE_LIMITS,
+    egress: Egress | None = None,
 ) -> Findings:
     """Lists the models and asks for a very short answer. What goes wrong is in the findings, never raised."""
     findings = Findings(url.strip(), has_key=bool(api_key), model=(model or "").strip())
@@ -84,9 +91,13 @@ async def probe(
         findings = replace(findings, url=normalise_endpoint(url))
     except SettingsError as error:
         return replace(findings, error=error)
-    engine = EndpointEngine(findings.url, model=findings.model, api_key=api_key, limits=limits)
+
+    def engine_at(address: str, name: str) -> EndpointEngine:
+        return EndpointEngine(address, model=name, api_key=api_key, limits=limits, egress=egress)
+
+    engine = engine_at(findings.url, findings.model)
     try:
-        return await _looked_at(engine, findings, limits=limits, api_key=api_key)
+        return await _looked_at(engine, findings, engine_at=engine_at)
     except HearthError as error:
         return replace(findings, error=error)
     finally:
@@ -102,11 +113,11 @@ async def probe_engine(engine: Engine) -> Findings:
     return await _answered(engine, Findings("", models=models, model=engine.identity.model))
 
 
-async def _looked_at(engine: EndpointEngine, findings: Findings, *, limits: Limits, api_key: str | None) -> Findings:
+async def _looked_at(engine: EndpointEngine, findings: Findings, *, engine_at: EngineAt) -> Findings:
     try:
         models = await engine.models()
     except NotCompatible as error:
-        if (suggested := await _with_v1(findings.url, limits=limits, api_key=api_key)) or not findings.model:
+        if (suggested := await _with_v1(findings.url, engine_at=engine_at)) or not findings.model:
             return replace(findings, error=error, suggested_url=suggested)
         models: list[str] = []  # a gateway need not list its models; the answer decides
     except HearthError as error:
@@ -156,11 +167,11 @@ def _failed(findings: Findings, error: HearthError) -> Findings:
             return replace(findings, error=error)
 
 
-async def _with_v1(url: str, *, limits: Limits, api_key: str | None) -> str:
+async def _with_v1(url: str, *, engine_at: EngineAt) -> str:
     """The address with /v1 behind it, where a chat server answers there; else empty."""
     if url.endswith("/v1"):
         return ""
-    engine = EndpointEngine(f"{url}/v1", api_key=api_key, limits=limits)
+    engine = engine_at(f"{url}/v1", "")
     try:
         await engine.models()
     except WrongKey:

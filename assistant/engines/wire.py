@@ -1,4 +1,4 @@
-"""The wire to an endpoint: the openai client on a transport of ours that bounds what goes out and what comes in.
+"""The wire to an endpoint: the openai client on the transport of ours.
 
 Imported late, by the first request: openai takes half a second.
 """
@@ -7,27 +7,21 @@ from __future__ import annotations
 
 import json
 import logging
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 import openai
 
-from assistant.engines.address import is_loopback, normalise_endpoint
+from assistant.egress import Egress, Reason
+from assistant.engines.address import normalise_endpoint
 from assistant.engines.faults import Asked, Refused, from_connection
 from assistant.engines.limits import Limits
-from assistant.errors import EngineError, Interrupted, NotCompatible, SettingsError, Unreachable, WrongKey
+from assistant.engines.transport import BoundedTransport
+from assistant.errors import NotCompatible, SettingsError, Unreachable, WrongKey
 
-# The openai client adds more: the system, the Python version, whatever OPENAI_CUSTOM_HEADERS holds.
-_SENT_HEADERS = frozenset({"host", "accept", "content-type", "content-length", "transfer-encoding", "connection"})
-_ERROR_BYTES = 64 * 1024
-# A kept connection that the server closes just when the next question comes would fail that question.
-_LIMITS = httpx2.Limits(max_keepalive_connections=0)
 _PLACEHOLDER = "none"  # never None: the client would take OPENAI_API_KEY from the environment
 
 
@@ -43,7 +37,7 @@ class Reply:
 class Wire:
     """Connections to one endpoint. Belongs to the event loop that first uses it."""
 
-    def __init__(self, url: str, *, api_key: str | None, limits: Limits) -> None:
+    def __init__(self, url: str, *, api_key: str | None, limits: Limits, egress: Egress, reason: Reason) -> None:
         # At debug level the client logs requests, chats included.
         for name in ("openai", "httpx2", "httpcore2"):
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -56,7 +50,9 @@ class Wire:
         if api_key and not all("!" <= character <= "~" for character in api_key):
             raise WrongKey("engine-key-characters")
         try:
-            transport = _BoundedTransport(_transport(url), api_key=api_key, answer_bytes=limits.answer_bytes)
+            transport = BoundedTransport(
+                url, api_key=api_key, answer_bytes=limits.answer_bytes, egress=egress, reason=reason
+            )
             self._client = openai.AsyncOpenAI(
                 base_url=url,
                 api_key=api_key or _PLACEHOLDER,
@@ -126,84 +122,6 @@ async def _chunks(response: httpx2.Response, asked: Asked) -> AsyncGenerator[byt
     with _told(asked, has_begun=True):
         async for chunk in response.aiter_raw():
             yield chunk
-
-
-class _BoundedTransport(httpx2.AsyncBaseTransport):
-    """Sends only what an endpoint needs to know, takes no redirect, no compressed answer and no endless one."""
-
-    def __init__(self, inner: httpx2.AsyncBaseTransport, *, api_key: str | None, answer_bytes: int) -> None:
-        self._inner, self._api_key, self._answer_bytes = inner, api_key, answer_bytes
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        headers = {name: value for name, value in request.headers.items() if name in _SENT_HEADERS}
-        headers |= {"user-agent": "Hearth", "accept-encoding": "identity"}
-        if self._api_key:
-            headers["authorization"] = f"Bearer {self._api_key}"
-        sent = httpx2.Request(
-            request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
-        )
-        response = await self._inner.handle_async_request(sent)
-        error = self._error(request, response)
-        if error is not None:
-            await response.aclose()
-            raise error
-        is_error = response.status_code >= 400
-        stream = _BoundedStream(
-            cast("httpx2.AsyncByteStream", response.stream),
-            most_bytes=_ERROR_BYTES if is_error else self._answer_bytes,
-            cuts_silently=is_error,
-        )
-        return httpx2.Response(
-            response.status_code, headers=response.headers, stream=stream, extensions=response.extensions
-        )
-
-    def _error(self, request: httpx2.Request, response: httpx2.Response) -> EngineError | None:
-        url = str(request.url.copy_with(query=None))
-        if 300 <= response.status_code < 400:
-            target = urljoin(url, response.headers.get("location", "")).partition("?")[0].partition("#")[0]
-            shown = "?" if self._api_key and self._api_key in target else "".join(filter(str.isprintable, target))[:200]
-            return NotCompatible("engine-redirect", url=url, target=shown)
-        if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
-            return NotCompatible("engine-compressed", url=url)
-        return None
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-class _BoundedStream(httpx2.AsyncByteStream):
-    """A body of at most so many bytes: past that it ends, or raises Interrupted."""
-
-    def __init__(self, inner: httpx2.AsyncByteStream, *, most_bytes: int, cuts_silently: bool) -> None:
-        self._inner, self._most_bytes, self._cuts_silently = inner, most_bytes, cuts_silently
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        taken = 0
-        async for chunk in self._inner:
-            taken += len(chunk)
-            if taken <= self._most_bytes:
-                yield chunk
-            elif self._cuts_silently:
-                return
-            else:
-                raise Interrupted("engine-too-long", megabytes=max(1, self._most_bytes // 1024**2))
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-def _transport(url: str) -> httpx2.AsyncHTTPTransport:
-    """Certificates are the system's. The proxies of the environment hold for foreign addresses, never for loopback."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    proxy = None
-    if not is_loopback(host) and not proxy_bypass(host):
-        proxies = getproxies()
-        proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if parts.scheme == "http" and proxy is None:
-        bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # unused; loading the certificates takes 20 ms
-        return httpx2.AsyncHTTPTransport(verify=bare, trust_env=False, limits=_LIMITS)
-    return httpx2.AsyncHTTPTransport(proxy=proxy, limits=_LIMITS)
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -12,10 +12,12 @@ from fastapi.telemetry import TelemetryConfig
 
 from assistant.configuration import Configuration
 from assistant.conversation import Conversations
+from assistant.egress import Visit
 from assistant.i18n import Translator
 from assistant.paths import asset
 from assistant.ui import theme
 from assistant.ui.chat import ChatTab
+from assistant.ui.network_page import NetworkPage
 from assistant.ui.settings_tab import SettingsTab, TargetCheck
 
 NO_TELEMETRY: TelemetryConfig = {
@@ -33,6 +35,7 @@ def build_page(
     configuration: Configuration,
     *,
     check: TargetCheck,
+    visits: Callable[[], list[Visit]],
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
 ) -> FastAPI:
     """The page as an ASGI application. It is not safe to serve as it is: `assistant.guard` stands before it."""
@@ -42,10 +45,17 @@ def build_page(
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab(t("tab.chat"), elem_id="tab-chat", id="chat", scale=1):
                 chat = ChatTab(conversations, configuration, t)
-            with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:
-                settings = SettingsTab(configuration, check, t, theme_mark_component=mark, engine_line=chat.engine_line)
+            with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:  # noqa: SIM117
+                with gr.Tabs(elem_id="settings-pages"):
+                    with gr.Tab(t("settings.general"), elem_id="page-general", id="general"):
+                        settings = SettingsTab(
+                            configuration, check, t, theme_mark_component=mark, engine_line=chat.engine_line
+                        )
+                    with gr.Tab(t("network.title"), elem_id="page-network", id="network") as network_tab:
+                        network = NetworkPage(configuration, visits, t)
         chat.wire(blocks)
         settings.wire(blocks, tab)
+        network.wire(blocks, network_tab)
     blocks.queue(default_concurrency_limit=None, max_size=64)
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
     return gr.mount_gradio_app(

@@ -20,7 +20,7 @@ from assistant.ui.theme import theme_mark
 from assistant.ui.wiring import Changes, wire
 
 KEY, REMEMBER = "api_key", "remember_key"
-FIELDS = tuple(name for name in Settings.model_fields if name != "version")
+FIELDS = tuple(name for name in Settings.model_fields if name not in ("version", "offline"))  # a page of its own
 
 Field = gr.Textbox | gr.Dropdown | gr.Radio | gr.Number | gr.Checkbox
 
@@ -52,7 +52,7 @@ class SettingsTab:
         self._configuration, self._check, self._t = configuration, check, t
         self._theme_mark, self._engine_line = theme_mark_component, engine_line
         # Seen once it is filled: what a quick hand types must not be overwritten by values that come later.
-        with gr.Column(elem_id="settings-form", visible=False) as self._column:
+        with gr.Column(elem_id="settings-form", elem_classes="settings-page", visible=False) as self._column:
             self._inputs = self._lay_out_engine()
             gr.Markdown(f"## {t('settings.answers')}", container=False)
             for name in ("system_prompt", "temperature", "max_tokens"):

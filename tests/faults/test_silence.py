@@ -1,0 +1,33 @@
+"""Row 61: nothing gets out. A room in which every attempt is heard, and Hearth in it (see quiet_room.py)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).resolve().parent.parent.parent
+TOOLS = ("unshare", "ip", "Xvfb", "openbox", "xdotool")
+
+pytestmark = [
+    pytest.mark.desktop,
+    pytest.mark.skipif(
+        sys.platform != "linux" or os.geteuid() != 0 or not all(map(shutil.which, TOOLS)),
+        reason="a network of its own needs root and Linux",
+    ),
+]
+
+
+def test_a_start_a_chat_and_a_change_of_settings_attempt_no_foreign_connection(tmp_path: Path) -> None:
+    """The window's Chromium included: what of it would have to be excepted would have to be named here."""
+    command = ["unshare", "--net", "--mount", sys.executable, "-m", "tests.faults.quiet_room", str(tmp_path)]
+    told = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, timeout=110, check=False)
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    found = json.loads(told.stdout.splitlines()[-1])
+    assert found == {"hears": True, "refused": [], "packets": [], "proxied": []}
