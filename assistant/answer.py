@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TypeVar, assert_never
 
 from assistant.errors import HearthError
@@ -51,6 +53,18 @@ class Answer:
                 return replace(self, error=error)
             case _:
                 assert_never(event)
+
+    def after_all(self, events: Iterable[Event]) -> Answer:
+        """The answer with many more events. Words that follow one another are joined first: the text grows once."""
+        answer = self
+        for kind, run in groupby(events, key=type):
+            if issubclass(kind, TextDelta | ReasoningDelta):
+                joined = "".join(event.text for event in run if isinstance(event, TextDelta | ReasoningDelta))
+                answer = answer.after(kind(joined))
+                continue
+            for event in run:
+                answer = answer.after(event)
+        return answer
 
     def _with_words(self, more: Words) -> Answer:
         """Words lengthen the last part when it is of their kind, else they begin a new one."""

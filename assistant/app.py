@@ -14,10 +14,10 @@ from assistant.doctor import Report, examine
 from assistant.egress import Egress, seal_process
 from assistant.engines import Engine, GenerationOptions
 from assistant.engines.address import normalise_endpoint
-from assistant.engines.embedded import EmbeddedEngine
+from assistant.engines.embedded import EmbeddedEngine, model_id
 from assistant.engines.endpoint import EndpointEngine
 from assistant.engines.probe import Findings, probe, probe_engine
-from assistant.errors import EngineError, StartError
+from assistant.errors import EngineError, HearthError, StartError
 from assistant.events import Event
 from assistant.keys import Keys
 from assistant.messages import Message, Text, user
@@ -96,10 +96,16 @@ class App:
             async for event in events:
                 yield event
 
+    @property
+    def notice(self) -> HearthError | None:
+        """What to tell about the settings as they were found; None when they are in order."""
+        return self._configuration.notice
+
     async def examine(self) -> Report:
         """What `hearth doctor` reports. Never raises; whatever is wrong is a check in the report."""
         target = self._configuration.target
-        saved = self._configuration.settings.endpoint
+        notice = self._configuration.notice
+        saved = "" if notice else self._configuration.settings.endpoint
         configured = [address for address in dict.fromkeys((target.endpoint, saved)) if address]
         return await examine(
             self.profile,
@@ -107,6 +113,7 @@ class App:
             endpoints=configured,
             key_for=self._configuration.key_for,
             egress=self._egress,
+            notice=notice,
         )
 
     async def aclose(self) -> None:
@@ -167,7 +174,8 @@ def build_app(profile: Profile, *, endpoint: str | None, model: str | None, api_
     this_run = ThisRun(normalise_endpoint(endpoint) if endpoint else None, model or None)
     configuration = Configuration(SettingsFile(profile.settings_file), keys, this_run=this_run)
     target = configuration.target
-    if model and not target.endpoint:
+    starter = starter_model()
+    if model and not target.endpoint and not (starter and model == model_id(starter)):
         raise StartError("model-without-endpoint", model=model)
     if api_key and target.endpoint:
         keys.put_for_session(target.endpoint, api_key)  # bound to this endpoint: it goes to no other

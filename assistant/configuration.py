@@ -43,16 +43,25 @@ class Configuration:
 
     @property
     def notice(self) -> SettingsError | None:
-        """What to tell about the settings file as it was found; None when it was in order."""
-        return self._settings.notice
+        """What to tell about the settings as they were found; None when they are in order."""
+        return self._settings.notice or self._fault_of_endpoint()
 
     @property
     def target(self) -> Target:
         """The endpoint, model and key for the next question."""
         chosen = self.this_run.endpoint
-        endpoint = self.settings.endpoint if chosen is None else chosen
+        saved = "" if self._fault_of_endpoint() else self.settings.endpoint  # told by `notice`, and mended in the form
+        endpoint = saved if chosen is None else chosen
         model = self.settings.model if chosen is None else ""
         return self.resolve(endpoint, self.this_run.model or model)
+
+    def _fault_of_endpoint(self) -> SettingsError | None:
+        """What is wrong with the saved address; None for a good one. The form saves none that is bad; a hand may."""
+        try:
+            normalise_endpoint(self.settings.endpoint or "http://127.0.0.1/v1")
+        except SettingsError as error:
+            return error
+        return None
 
     def resolve(self, endpoint: str, model: str, api_key: str = "") -> Target:
         """A target of these, as typed into a form: a missing key is the one kept for that endpoint. Raises

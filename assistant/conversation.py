@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from assistant.answer import Answer
 from assistant.engines import Engine, GenerationOptions
-from assistant.errors import HearthError, StoreError
+from assistant.errors import StoreError
+from assistant.events import Event, FinishReason
 from assistant.messages import Message, Text, user
 from assistant.settings import Settings
 from assistant.store import Failure, MessageStatus, Store, StoredConversation, StoredMessage, new_message
@@ -20,6 +21,7 @@ from assistant.turn import run_turn
 log = logging.getLogger(__name__)
 
 SAVE_INTERVAL_SECONDS = 0.5
+_NOT_AN_END: dict[FinishReason, str] = {"content_filter": "answer-filtered", "tool_limit": "answer-tool-limit"}
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,14 @@ class EngineChoice:
 
 
 class Conversation:
-    """One chat on one event loop. `settled` is what is finished, from the first message on; `live` is the running
-    answer, None when nothing runs; `unsaved` says why words could not be written yet, None when all are on disk."""
+    """One chat on one event loop. `settled` is what is finished, from the first message on; `unsaved` says why words
+    could not be written yet, None when all are on disk."""
 
     def __init__(self, store: Store, stored: StoredConversation, *, choose: Callable[[], EngineChoice]) -> None:
         self.id = stored.id
         self.settled: tuple[StoredMessage, ...] = tuple(store.branch(stored.leaf_id))
-        self.live: Answer | None = None
+        self._live: Answer | None = None
+        self._arrived: list[Event] = []  # what `_live` does not hold yet
         self.unsaved: StoreError | None = None
         self._store = store
         self._choose = choose
@@ -46,6 +49,15 @@ class Conversation:
         self._ending: MessageStatus = "stopped"
         self._stop = asyncio.Event()
         self._news = asyncio.Event()
+
+    @property
+    def live(self) -> Answer | None:
+        """The running answer; None when nothing runs. Put together when somebody looks, not for each word: that would
+        copy a long answer thousands of times."""
+        if self._live is not None and self._arrived:
+            arrived, self._arrived = self._arrived, []
+            self._live = self._live.after_all(arrived)
+        return self._live
 
     @property
     def can_retry(self) -> bool:
@@ -83,11 +95,11 @@ class Conversation:
         choice = self._choose()
         above = (*branch, question) if question else branch
         row = new_message(above[-1].id, Message("assistant", ()), status="streaming")
-        self.live = Answer()  # before the first await: a double click sends once
+        self._live, self._arrived = Answer(), []  # before the first await: a double click sends once
         try:
             await asyncio.to_thread(self._store.save_messages, self.id, *((question, row) if question else (row,)))
         except BaseException:
-            self.live = None
+            self._live = None
             raise
         self.settled, self._rows, self._ending = above, (row,), "stopped"
         self._stop = asyncio.Event()
@@ -99,26 +111,30 @@ class Conversation:
         turn = asyncio.create_task(self._take_turn(choice))
         stop = asyncio.create_task(self._stop.wait())
         saved: Answer | None = None
-        while not (turn.done() or stop.done()):
-            if self.live is not saved:
-                saved = self.live
-                await self._save("streaming", choice)
-            await asyncio.wait({turn, stop}, timeout=SAVE_INTERVAL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        turn.cancel()
-        stop.cancel()
-        await asyncio.wait({turn, stop})
-        if not turn.cancelled() and turn.exception():
-            log.error("a turn ended in a bug", exc_info=turn.exception())
-        await self._save(self._final_status(), choice)
-        self.settled = (*self.settled, *self._rows)
-        self.live, self._task, self._rows = None, None, ()
-        self._tell()
+        try:
+            while not (turn.done() or stop.done()):
+                if self.live is not saved:
+                    saved = self.live
+                    await self._save("streaming", choice)
+                await asyncio.wait({turn, stop}, timeout=SAVE_INTERVAL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            turn.cancel()
+            stop.cancel()
+            await asyncio.wait({turn, stop})
+            if not turn.cancelled() and turn.exception():
+                log.error("a turn ended in a bug", exc_info=turn.exception())
+            await self._save(self._final_status(), choice)
+        except Exception:  # a border: whatever it is, the chat must take the next question
+            log.exception("an answer could not be settled")
+        finally:
+            self.settled = (*self.settled, *self._rows)
+            self._live, self._task, self._rows, self._arrived = None, None, (), []
+            self._tell()
 
     async def _take_turn(self, choice: EngineChoice) -> None:
         options = GenerationOptions(choice.settings.temperature, choice.settings.max_tokens)
         async with aclosing(run_turn(self._prompt(choice.settings), choice.engine, options=options)) as events:
             async for event in events:
-                self.live = (self.live or Answer()).after(event)
+                self._arrived.append(event)
                 self._tell()
 
     def _prompt(self, settings: Settings) -> list[Message]:
@@ -128,7 +144,7 @@ class Conversation:
 
     def _final_status(self) -> MessageStatus:
         answer = self.live or Answer()
-        if answer.error is not None:
+        if _failure(answer) is not None:
             return "failed"
         if answer.finished is None:
             return self._ending
@@ -154,7 +170,7 @@ class Conversation:
         while len(rows) < len(messages):
             rows.append(new_message(rows[-1].id, Message("assistant", ())))
         ended = [replace(row, message=said, model=model) for row, said in zip(rows, messages, strict=True)]
-        last = replace(ended[-1], status=status, usage=answer.usage, failure=_failure(answer.error))
+        last = replace(ended[-1], status=status, usage=answer.usage, failure=_failure(answer))
         return (*(replace(row, status="complete") for row in ended[:-1]), last)
 
     def _tell(self) -> None:
@@ -192,5 +208,10 @@ class Conversations:
         await asyncio.gather(*(conversation.stop("interrupted") for conversation in self._open.values()))
 
 
-def _failure(error: HearthError | None) -> Failure | None:
-    return None if error is None else Failure(error.key, {name: str(value) for name, value in error.values.items()})
+def _failure(answer: Answer) -> Failure | None:
+    """Why an answer is not what it should have been: an error, or an end that the server or we put to it."""
+    error = answer.error
+    if error is not None:
+        return Failure(error.key, {name: str(value) for name, value in error.values.items()})
+    key = _NOT_AN_END.get(answer.finished) if answer.finished else None
+    return Failure(key, {}) if key else None

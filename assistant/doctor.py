@@ -76,9 +76,10 @@ async def examine(
     ports: Sequence[int] = USUAL_PORTS,
     t: Translator = ENGLISH,
     egress: Egress | None = None,
+    notice: HearthError | None = None,
 ) -> Report:
     """Looks at everything, and asks the engine for one token. `endpoints` are the configured ones; `key_for` gives the
-    key of one. Never raises: whatever is wrong is a check in the report."""
+    key of one; `notice` says what is wrong with the settings. Never raises: what is wrong is a check in the report."""
     data = await _safely("data", asyncio.to_thread(_check_data, profile, t=t), t=t)
     disk, answer, configured, local, libraries, logs = await asyncio.gather(
         _safely("disk", asyncio.to_thread(_check_disk, profile, t=t), t=t),
@@ -91,12 +92,24 @@ async def examine(
         _safely("log", asyncio.to_thread(_check_log, profile, t=t), t=t),
     )
     answers = dict(zip(endpoints, configured, strict=True))
+    asked = engine.identity
+    if answer.ok and asked.url in answers and answers[asked.url] is None:  # it need not list its models
+        answers[asked.url] = Neighbour(asked.url, "unknown", (asked.model,))
+    settings = [Check("settings", ok=False, detail=notice.message_in(t), cure=notice.hint_in(t))] if notice else []
     return Report(
         ok=answer.ok,
         version=installed("hearth-assistant"),
         engine=engine.identity,
         endpoints=_listed(answers, local),
-        checks=(data, disk, answer, *(_check_endpoint(url, answers[url], t=t) for url in answers), libraries, logs),
+        checks=(
+            data,
+            *settings,
+            disk,
+            answer,
+            *(_check_endpoint(url, answers[url], t=t) for url in answers),
+            libraries,
+            logs,
+        ),
     )
 
 

@@ -96,7 +96,7 @@ class SettingsFile:
         """Checks and writes the changed settings and returns all. Raises SettingsError, and then nothing changed."""
         values = self.check(**changes)
         write_private(self._path, values.model_dump_json(indent=2))
-        self._values = values
+        self._values, self.notice = values, None
         return values
 
     def _load(self) -> Settings:
@@ -105,6 +105,8 @@ class SettingsFile:
                 raise ValueError("too large for a settings file")
             return Settings.model_validate(json.loads(self._path.read_text(encoding="utf-8")))
         except FileNotFoundError:
+            if kept := self._kept_aside():  # found by another command, which may have had nobody to tell
+                self.notice = SettingsError("settings.corrupt", kept=kept)
             return Settings()
         except OSError as error:
             log.warning("settings could not be read: %s", error)
@@ -114,6 +116,9 @@ class SettingsFile:
             log.warning("settings were set aside: %s", type(error).__name__)
             self.notice = SettingsError("settings.corrupt", kept=self._set_aside().name)
             return Settings()
+
+    def _kept_aside(self) -> str:
+        return max((path.name for path in self._path.parent.glob(f"{self._path.name}.corrupt-*")), default="")
 
     def _set_aside(self) -> Path:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")

@@ -161,7 +161,7 @@ class Store:
         """Turns what SQLite and the system raise into our errors."""
         try:
             yield
-        except (sqlite3.DatabaseError, OSError) as error:
+        except (sqlite3.Error, OSError, OverflowError, UnicodeError) as error:
             raise StoreError(_fault(error), path=self._path, reason=str(error)) from error
 
 

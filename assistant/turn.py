@@ -25,6 +25,7 @@ async def run_turn(
     """
     answer = Answer()
     for _ in range(step_limit):
+        said: list[Event] = []
         finished: AnswerFinished | None = None
         try:
             async with aclosing(engine.stream([*messages, *answer.messages], options)) as stream:
@@ -32,7 +33,7 @@ async def run_turn(
                     if isinstance(event, AnswerFinished):
                         finished = event
                     else:
-                        answer = answer.after(event)
+                        said.append(event)
                         yield event
         except EngineError as error:
             yield TurnFailed(error)
@@ -47,6 +48,7 @@ async def run_turn(
         if finished.reason != "tool_calls":
             yield TurnFinished(finished.reason)
             return
+        answer = answer.after_all(said)
         for call in finished.tool_calls:
             for event in (ToolCallStarted(call), ToolCallFinished(_refusal(call))):
                 answer = answer.after(event)

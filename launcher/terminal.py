@@ -31,17 +31,22 @@ def doctor(options: Options, _: PrivateFolder) -> int:
 async def _ask(options: Options, question: str) -> int:
     app = create_app(options.profile, **options.choices)
     app.seal_process()
+    if app.notice is not None:
+        tell(app.notice)  # the answer may come from somewhere else than the person thinks
     failure: HearthError | None = None
+    has_begun = False
     try:
         async for event in app.ask(question):
             match event:
                 case TextDelta(text):
+                    has_begun = True
                     print(text, end="", flush=True)
                 case TurnFailed(error):
                     failure = error
                 case _:
                     pass
-        print(flush=True)
+        if has_begun or failure is None:
+            print(flush=True)
     finally:
         await app.aclose()
     if failure is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from assistant.conversation import Conversation, Conversations, EngineChoice
+from assistant.engines import EngineIdentity
 from assistant.engines.endpoint import EndpointEngine
 from assistant.errors import StoreError
 from assistant.settings import Settings
@@ -176,6 +177,39 @@ def test_an_answer_that_reached_the_limit_of_tokens_says_so(tmp_path: Path) -> N
         assert chat.settled[-1].status == "cut"
 
     with fake_endpoint(Answer(finish_reason="length")) as server:
+        play(scene, server, tmp_path)
+
+
+@pytest.mark.parametrize(("reason", "key"), [("content_filter", "answer-filtered")])
+def test_an_answer_that_the_server_ended_says_so(tmp_path: Path, reason: str, key: str) -> None:
+    async def scene(conversations: Conversations, _: Store) -> None:
+        chat = await conversations.last()
+        await chat.send("Hi")
+        await at_rest(chat)
+        last = chat.settled[-1]
+        assert (last.status, last.failure and last.failure.key) == ("failed", key)
+        assert last.message.text == "Hello, world!"
+
+    with fake_endpoint(Answer(finish_reason=reason)) as server:
+        play(scene, server, tmp_path)
+
+
+def test_whatever_cannot_be_saved_the_chat_takes_the_next_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(conversations: Conversations, store: Store) -> None:
+        chat = await conversations.last()
+        monkeypatch.setattr(EndpointEngine, "identity", EngineIdentity("endpoint", "\ud800", ""))
+        await chat.send("Hi")
+        await at_rest(chat)
+        assert texts(chat) == ["Hi", "Hello, world!"]
+        assert chat.unsaved is not None
+        monkeypatch.undo()
+        await chat.send("Again")
+        await at_rest(chat)
+        assert texts(chat) == ["Hi", "Hello, world!", "Again", "Hello, world!"]
+
+    with fake_endpoint(Answer(), Answer()) as server:
         play(scene, server, tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
@@ -235,6 +236,14 @@ def test_what_does_not_speak_the_protocol_is_not_compatible(step: Step):
         (Status(404), NotCompatible, "engine-no-chat-here"),
         (Status(404, {"error": {"message": 'model "x" not found, try pulling it first'}}), ModelMissing, None),
         (Status(404, {"object": "error", "message": "The model `x` does not exist."}), ModelMissing, None),
+        (Status(404, {"error": "model 'llama3.2' not found"}), ModelMissing, "engine-model-unknown"),
+        (Status(404, {"error": {"message": 'model "qwen2.5:7b" not found, try pulling it'}}), ModelMissing, None),
+        (Status(404, {"object": "error", "message": "The model `Qwen/Qwen2.5` does not exist."}), ModelMissing, None),
+        (Status(400, {"error": {"message": "qwen2.5 is not a valid model ID"}}), ModelMissing, "engine-model-unknown"),
+        (Status(400, {"error": {"message": "API key not valid. Please pass a valid one."}}), WrongKey, None),
+        (Status(200, {"error": "Unexpected endpoint or method. (POST /chat/completions)"}), NotCompatible,
+         "engine-no-chat-here"),
+        (error_event("the GPU fell off"), Interrupted, "engine-server-fault-in-stream"),
         (Status(400, {"error": {"code": "model_not_found", "message": "no"}}), ModelMissing, None),
         (Status(500, {"error": {"message": "model needs more system memory"}}), ModelMissing, "engine-memory"),
         (Status(400, {"error": {"message": "bad"}}), NotCompatible, "engine-refused"),
@@ -268,9 +277,83 @@ def test_context_overflow_is_told_with_its_numbers(step: Step):
     assert error.values == {"tokens": 9031, "limit": 8192}
 
 
-def test_context_overflow_without_numbers_is_told_too():
-    step = Status(400, {"error": "The number of tokens to keep is greater than the context length"})
-    assert isinstance(played(step)[2], ContextFull)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The number of tokens to keep is greater than the context length",
+        "Trying to keep the first 9031 tokens when context the overflows. However, the model is loaded with context "
+        "length of only 4096 tokens, which is not enough.",
+        "The input token count (2000000) exceeds the maximum number of tokens allowed (1048576).",
+        "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens",
+        "The prompt (total length 9031) is longer than the maximum model length of 8192.",
+    ],
+)
+def test_context_overflow_in_other_words_is_told_too(words: str):
+    assert isinstance(played(Status(400, {"error": {"message": words}}))[2], ContextFull)
+
+
+@pytest.mark.parametrize("reason", ["null", "None", ""])
+def test_a_finish_reason_that_says_nothing_is_none(reason: str):
+    cut = Payloads([json.dumps({"choices": [{"delta": {}, "finish_reason": reason}]}).encode()], finish_reason=None)
+    text, _, error = played(cut)
+    assert text == "Hello again"
+    assert error is not None and error.key == "engine-ended-early"
+
+
+def test_an_object_over_several_lines_of_data_is_read():
+    spread = b'data: {"choices": [\ndata:  {"delta": {"content": ", you"}}\ndata: ]}\n\n'
+    assert played(Payloads([spread], is_framed=False))[::2] == ("Hello, you again", None)
+
+
+def test_a_byte_order_mark_costs_no_word():
+    mark = b"\xef\xbb\xbfdata: " + json.dumps({"choices": [{"delta": {"content": "First"}}]}).encode() + b"\n\n"
+    assert played(Payloads([mark], before=(), is_framed=False))[::2] == ("First again", None)
+
+
+@pytest.mark.parametrize("count", [2**63, 10**400, -1, 1.5, "7", True])
+def test_a_number_of_tokens_that_is_none_is_left_out(count: object):
+    counted = Payloads([json.dumps({"usage": {"prompt_tokens": 3, "completion_tokens": count}}).encode()])
+    _, events, error = played(counted)
+    assert error is None
+    [usage] = [event for event in events if isinstance(event, UsageReported)]
+    assert usage.completion_tokens is None
+
+
+def test_the_first_model_is_chosen_anew_when_the_server_has_another_one():
+    gone = Status(404, {"error": {"message": "model 'fake' not found"}})
+    with fake_endpoint(Answer(), gone, Answer()) as endpoint:
+
+        async def ask_twice() -> list[EngineError | None]:
+            engine = EndpointEngine(endpoint.url, limits=QUICK)
+            return [(await collect(engine))[1] for _ in range(2)]
+
+        assert asyncio.run(ask_twice()) == [None, None]
+
+
+def test_a_model_that_the_person_chose_is_not_changed():
+    error = played(Status(404, {"error": {"message": "model 'fake' not found"}}))[2]
+    assert error is not None and error.key == "engine-model-unknown"
+
+
+def test_a_list_of_models_that_trickles_is_given_up():
+    with fake_endpoint(list_step=SlowBytes(seconds_per_byte=0.2)) as endpoint:
+        began = time.monotonic()
+        error = ask(endpoint.url, model="")[1]
+    assert error is not None and error.key == "engine-silent-list"
+    assert time.monotonic() - began < 8
+
+
+def test_a_model_that_cannot_be_stored_or_shown_is_not_offered():
+    with fake_endpoint(models=["\ud800bad", "good", "line\nbreak", ""]) as endpoint:
+
+        async def listed() -> list[str]:
+            engine = EndpointEngine(endpoint.url)
+            try:
+                return await engine.models()
+            finally:
+                await engine.aclose()
+
+        assert asyncio.run(listed()) == ["good"]
 
 
 def test_busy_is_retried_as_the_server_asks():
@@ -386,7 +469,7 @@ def test_closing_the_stream_ends_the_request_at_the_server(before: int):
 
 def test_an_endless_answer_is_ended_and_not_kept_in_memory():
     async def endless(url: str) -> tuple[int, EngineError | None]:
-        engine, length = EndpointEngine(url, model="fake", limits=Limits(answer_bytes=8 * 1024**2)), 0
+        engine, length = EndpointEngine(url, model="fake", limits=Limits(answer_characters=200_000)), 0
         try:
             async for event in engine.stream([user("Hi")], GenerationOptions()):
                 length += len(event.text) if isinstance(event, TextDelta) else 0
@@ -397,7 +480,13 @@ def test_an_endless_answer_is_ended_and_not_kept_in_memory():
     with fake_endpoint(Endless()) as endpoint:
         length, error = asyncio.run(endless(endpoint.url))
     assert isinstance(error, Interrupted) and error.key == "engine-too-long"
-    assert 1024**2 < length < 8 * 1024**2
+    assert 100_000 < length <= 200_000
+
+
+def test_an_answer_of_too_many_bytes_is_ended_even_without_a_word():
+    padding = b": " + b"x" * 4000 + b"\n\n"
+    error = played(Payloads([padding] * 30, is_framed=False), limits=Limits(answer_bytes=50_000))[2]
+    assert error is not None and error.key == "engine-too-large"
 
 
 def test_a_giant_line_is_not_buffered():

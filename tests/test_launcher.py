@@ -330,3 +330,56 @@ def test_what_a_windows_command_prints_goes_to_its_stream_and_to_the_log(tmp_pat
 
     assert stream.getvalue() == "seen\n"
     assert silent.read_text(encoding="utf-8") == "seen\nnot seen: there is no terminal\n"
+
+
+def test_two_signals_at_once_end_serve_as_one_does(serve: Serve) -> None:
+    served = serve()
+    served.process.send_signal(signal.SIGTERM)
+    served.process.send_signal(signal.SIGINT)
+    served.process.send_signal(signal.SIGTERM)
+
+    assert served.process.wait(timeout=10) == 0
+
+
+def test_a_saved_address_that_is_none_can_be_mended_where_it_was_entered(serve: Serve, tmp_path: Path) -> None:
+    bad = {"version": 1, "endpoint": "http://user:pw@127.0.0.1:9911/v1"}
+    (tmp_path / "settings.json").write_text(json.dumps(bad), encoding="utf-8")
+    served = serve(data_dir=tmp_path)
+
+    assert visit(served.address) == 303
+    report = hearth("doctor", "--json", "--data-dir", str(tmp_path))
+    checks = {check["name"]: check for check in json.loads(report.stdout)["checks"]}
+    assert "user name or password" in checks["settings"]["detail"]
+    assert "pw" not in report.stdout.replace("password", "")
+
+
+def test_settings_that_were_set_aside_are_told_until_there_are_new_ones(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"version": 1, "endp', encoding="utf-8")
+    for _ in range(2):
+        with fake_endpoint(Answer(("Red",))) as server:
+            ended = hearth("ask", "Hi", "--data-dir", str(tmp_path), "--endpoint", server.url)
+        assert (ended.stdout, ended.returncode) == ("Red\n", 0)
+        assert "settings.json.corrupt-" in ended.stderr
+    assert len(list(tmp_path.glob("settings.json.corrupt-*"))) == 1
+
+
+def test_the_starter_model_may_be_asked_for_by_its_name(tmp_path: Path) -> None:
+    report = hearth("doctor", "--json", "--data-dir", str(tmp_path), "--model", "SmolLM2-135M-Instruct")
+
+    assert report.returncode == 0, report.stderr
+    assert json.loads(report.stdout)["engine"]["model"] == "SmolLM2-135M-Instruct"
+
+
+def test_ask_prints_nothing_where_no_word_came(tmp_path: Path) -> None:
+    ended = hearth("ask", "Hi", "--data-dir", str(tmp_path), "--endpoint", "http://127.0.0.1:9/v1", "--model", "m")
+
+    assert (ended.stdout, ended.returncode) == ("", 1)
+    assert "Nothing answers" in ended.stderr
+
+
+def test_doctor_reports_whatever_the_proxy_variables_say(tmp_path: Path) -> None:
+    words = ("doctor", "--json", "--data-dir", str(tmp_path), "--endpoint", "https://llm.invalid/v1")
+    report = hearth(*words, ALL_PROXY="socks5://127.0.0.1:9", all_proxy="socks5://127.0.0.1:9")
+
+    assert report.returncode == 1
+    assert json.loads(report.stdout)["ok"] is False

@@ -20,22 +20,23 @@ def test_a_question_is_shown_as_typed_and_never_as_markup() -> None:
 
 def test_an_answer_ends_in_its_model_tokens_and_speed() -> None:
     item = stored(Message("assistant", (Text("Yes."),)), model="m<1>", usage=UsageReported(5, 12, 34.567))
-    (shown,) = render_messages([item], T)
-    assert shown["content"].startswith("Yes.\n\n")
-    assert "m&lt;1&gt; · 12 tokens · 34.6 tokens/s" in shown["content"]
+    answer, closing = render_messages([item], T)
+    assert answer["content"] == "Yes."
+    assert "m&lt;1&gt; · 12 tokens · 34.6 tokens/s" in closing["content"]
 
 
 def test_what_an_engine_did_not_count_is_not_shown() -> None:
     item = stored(Message("assistant", (Text("Yes."),)), model="m", usage=UsageReported(None, None, None))
-    (shown,) = render_messages([item], T)
-    assert "tokens" not in shown["content"]
+    _, closing = render_messages([item], T)
+    assert "tokens" not in closing["content"]
 
 
 def test_a_failed_answer_says_why_and_keeps_its_text() -> None:
     failure = Failure("settings.unwritable", {"path": "<x>", "reason": "full"})
-    (shown,) = render_messages([stored(Message("assistant", (Text("Half"),)), status="failed", failure=failure)], T)
-    assert shown["content"].startswith("Half")
-    assert "&lt;x&gt; could not be written: full." in shown["content"]
+    item = stored(Message("assistant", (Text("Half"),)), status="failed", failure=failure)
+    answer, closing = render_messages([item], T)
+    assert answer["content"] == "Half"
+    assert "&lt;x&gt; could not be written: full." in closing["content"]
 
 
 def test_an_answer_that_was_ended_says_so_even_without_a_word() -> None:

@@ -107,7 +107,7 @@ class Deltas:
         return words
 
     def _take_reason(self, reason: object) -> None:
-        if not isinstance(reason, str) or not reason:
+        if not isinstance(reason, str) or reason.lower() in ("", "null", "none"):
             return
         self.broke_off = reason.lower() in _BROKEN_OFF
         self._reason = _REASONS.get(reason.lower(), "stop")
@@ -194,4 +194,5 @@ def _arguments(value: object) -> str:
 
 
 def _count(value: object, otherwise: int | None) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else otherwise
+    """A number of tokens: more than a database can hold is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else otherwise

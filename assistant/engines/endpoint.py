@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from assistant.engines.wire import Reply, Wire
 
 _USAGE_GRACE_SECONDS = 3.0  # how long the usage may come behind the finish reason
+_HELD_LIMIT = 1_000_000
 _MEDIA_TYPES = frozenset({"text/event-stream", "application/json", "application/x-ndjson", ""})
 
 
@@ -45,6 +46,7 @@ class EndpointEngine:
         egress: Egress | None = None,
     ) -> None:
         self._url, self._model = url.rstrip("/"), model or ""
+        self._has_chosen_model = not model
         self._kind: EngineKind = kind
         self._api_key, self._limits, self._egress = api_key, limits or Limits(), egress or Egress()
         self._wire: tuple[asyncio.AbstractEventLoop, Wire] | None = None
@@ -131,7 +133,7 @@ class EndpointEngine:
     async def _opened(self, request: dict[str, Any], connection: AsyncExitStack) -> Reply:
         """Asks, and asks again where that may help: before the first word only, and not for long."""
         wire = await self._connected()
-        retries = 0
+        retries, may_choose_anew = 0, self._has_chosen_model
         while True:
             try:
                 async with asyncio.timeout(self._limits.first_byte_seconds):
@@ -140,6 +142,10 @@ class EndpointEngine:
                 raise Interrupted("engine-silent", url=self._url) from None
             except Refused as refused:
                 changed = adapted(request, refused)
+                error = from_refusal(refused, self._asked())
+                if may_choose_anew and error.key == "engine-model-unknown":  # it was first in the list once
+                    may_choose_anew, self._model = False, await self._first_model()
+                    changed = request | {"model": self._model}
                 wait = self._limits.retry_wait_seconds(retries, asked=refused.retry_after_seconds)
                 if changed is not None:
                     request = changed
@@ -147,26 +153,33 @@ class EndpointEngine:
                     retries += 1
                     await asyncio.sleep(wait)
                 else:
-                    raise from_refusal(refused, self._asked()) from None
+                    raise error from None
 
     async def _words(self, reply: Reply, deltas: Deltas) -> AsyncGenerator[TextDelta | ReasoningDelta]:
         """The words of an answer as they come. After the finish reason only the usage is waited for, and no fault
         counts any more. A chunk that is no JSON is passed over, and said at the end: the words behind it are kept."""
-        is_garbled = False
+        is_garbled, characters, held = False, 0, ""
         try:
             async with aclosing(self._payloads(reply, deltas)) as payloads:
                 async for payload in payloads:
                     if payload == "[DONE]":
                         break
                     chunk = _decoded(payload)
-                    is_garbled = is_garbled or (chunk is None and payload.startswith("{"))
+                    if held or (chunk is None and payload.startswith("{")):
+                        held = (held + payload)[:_HELD_LIMIT]  # an object may be spread over several lines of data
+                        is_garbled = is_garbled or _is_whole(chunk)
+                        chunk = chunk if _is_whole(chunk) else _decoded(held)
+                        held = "" if chunk is not None else held
                     for word in deltas.take(chunk):
+                        characters += len(word.text)
+                        if characters > self._limits.answer_characters:
+                            raise Interrupted("engine-too-long", characters=f"{self._limits.answer_characters:,}")
                         yield word
                     self._raise_for(chunk, deltas)
         except EngineError:
             if deltas.reason is None or deltas.broke_off:
                 raise
-        if is_garbled or (reply.media_type != "text/event-stream" and not deltas.chunks):
+        if is_garbled or held or (reply.media_type != "text/event-stream" and not deltas.chunks):
             raise (Interrupted("engine-garbled", url=self._url) if deltas.chunks else self._stranger())
 
     async def _payloads(self, reply: Reply, deltas: Deltas) -> AsyncGenerator[str]:
@@ -203,7 +216,7 @@ class EndpointEngine:
         if error:
             raise from_error_event(error, self._asked())
         if deltas.broke_off:
-            raise Interrupted("engine-server-fault", url=self._url, status="?")
+            raise Interrupted("engine-server-fault-in-stream", url=self._url)
 
     def _stranger(self) -> NotCompatible:
         return NotCompatible("engine-not-compatible", url=self._url)
@@ -233,6 +246,11 @@ def _decoded(payload: str) -> object:
         return json.loads(payload)
     except (ValueError, RecursionError):
         return None
+
+
+def _is_whole(chunk: object) -> bool:
+    """Whether this is a chunk of its own, and not a line of one."""
+    return isinstance(chunk, dict) and bool({"choices", "usage", "error", "object"} & chunk.keys())
 
 
 def _rate(tokens: int | None, began: float | None) -> float | None:

@@ -49,19 +49,23 @@ _CONTEXT = re.compile(
     r"exceeds? the available context size|exceed_context_size|context_length_exceeded|maximum context length|"
     r"context (length|window|size)[^.]{0,40}(exceed|overflow|full|too (small|short))|"
     r"(exceed|overflow|larger than|longer than|greater than|more than)[^.]{0,40}context (length|window|size)|"
-    r"prompt (is )?too long|input (is )?too long|input length and|too many (input )?tokens",
+    r"prompt (is )?too long|input (is )?too long|input length and|too many (input )?tokens|"
+    r"context the overflows|longer than the maximum model length|"  # LM Studio's words, and vLLM's
+    r"token count[^.]{0,40}exceeds the maximum|`?inputs`? tokens \+ `?max_new_tokens`? must be",  # Gemini's, TGI's
     re.IGNORECASE,
 )
 _MODEL = re.compile(
-    r"model_not_found|model[^.{}]{0,120}(not found|does not exist|not exist|is not available|not loaded|unknown)|"
-    r"(unknown|invalid|no such|no) model|no models loaded",
-    re.IGNORECASE | re.DOTALL,
+    # Names of models have dots in them: "llama3.2" not found.
+    r"model_not_found|model[^{}\n]{0,200}?(not found|does not exist|not exist|is not available|not loaded|unknown)|"
+    r"(unknown|invalid|no such|no) model|no models loaded|not a valid model",
+    re.IGNORECASE,
 )
 _KEY = re.compile(
     r"(invalid|incorrect|missing|wrong|no)[^.]{0,20}(api|auth|bearer|access)[ _-]?(key|token|header)?\b|"
-    r"authentication_error",
+    r"api key not (valid|found)|authentication_error",
     re.IGNORECASE,
 )
+_NO_CHAT = re.compile(r"unexpected endpoint or method", re.IGNORECASE)  # LM Studio, with status 200
 _MEMORY = re.compile(
     r"(system|available|enough|insufficient|out of|free) (v?ram|memory)|failed to allocate", re.IGNORECASE
 )
@@ -104,9 +108,7 @@ def from_error_event(error: object, asked: Asked) -> EngineError:
     text = readable(json.dumps(error))
     if isinstance(code, int) and 400 <= code < 600:
         return from_refusal(Refused(code, text), asked)
-    return _by_words(text, asked, status=0) or Interrupted(
-        "engine-server-fault", url=asked.url, status=code_or_none(code)
-    )
+    return _by_words(text, asked, status=0) or Interrupted("engine-server-fault-in-stream", url=asked.url)
 
 
 def from_connection(fault: BaseException, asked: Asked, *, has_begun: bool = False) -> EngineError:
@@ -165,10 +167,6 @@ def readable(body: str) -> str:
         return body
 
 
-def code_or_none(code: object) -> str:
-    return str(code) if isinstance(code, int) else "?"
-
-
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENETDOWN, errno.EHOSTDOWN})
 
 
@@ -186,6 +184,8 @@ def _by_words(text: str, asked: Asked, *, status: int) -> EngineError | None:
         return ModelMissing("engine-model-unknown", model=asked.model, url=asked.url)
     if status in (0, 400) and _KEY.search(text):
         return WrongKey("engine-key-refused" if asked.has_key else "engine-key-wanted", url=asked.url)
+    if _NO_CHAT.search(text):
+        return NotCompatible("engine-no-chat-here", url=asked.url)
     if status in (400, 422) and "temperature" in text:
         return NotCompatible("engine-temperature", model=asked.model)
     return None

@@ -14,6 +14,7 @@ class Limits:
     stall_seconds: float = 60
     list_seconds: float = 15
     answer_bytes: int = 32 * 1024 * 1024
+    answer_characters: int = 2_000_000  # a thousand pages
     retries: int = 2
     longest_retry_wait_seconds: float = 10
 

@@ -36,9 +36,13 @@ async def neighbours(
     ports: Sequence[int] = USUAL_PORTS, *, seconds: float = 0.5, egress: Egress | None = None
 ) -> list[Neighbour]:
     """The servers that answer on this machine, in the order of `ports`; no key is sent to any."""
-    addresses = [f"http://127.0.0.1:{port}/v1" for port in ports]
-    found = await asyncio.gather(*(look(address, seconds=seconds, egress=egress) for address in addresses))
-    return [neighbour for neighbour in found if neighbour is not None]
+
+    async def at(port: int) -> Neighbour | None:
+        return await look(f"http://127.0.0.1:{port}/v1", seconds=seconds, egress=egress) or await look(
+            f"http://[::1]:{port}/v1", seconds=seconds, egress=egress
+        )
+
+    return [neighbour for neighbour in await asyncio.gather(*map(at, ports)) if neighbour is not None]
 
 
 async def look(
@@ -68,9 +72,9 @@ def _neighbour(url: str, status: int, body: bytes) -> Neighbour | None:
         content: object = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    fields = cast("Mapping[str, Any]", content) if isinstance(content, dict) else {}
+    fields = cast("Mapping[str, Any]", content) if isinstance(content, dict) else {"data": content}
     if status in (401, 403):
-        return Neighbour(url, "unknown", ()) if fields else None
+        return Neighbour(url, "unknown", ()) if isinstance(content, dict) and content else None
     listed = fields.get("data")
     if status != 200 or not isinstance(listed, list):
         return None

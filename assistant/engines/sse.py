@@ -6,6 +6,7 @@ Our own instead of the openai client's: its decoder takes lines of any length an
 from __future__ import annotations
 
 LONGEST_LINE_BYTES = 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
 
 
 class EventData:
@@ -18,11 +19,15 @@ class EventData:
     def __init__(self, *, longest_line_bytes: int = LONGEST_LINE_BYTES) -> None:
         self._longest = longest_line_bytes
         self._rest = bytearray()
+        self._is_first = True
         self.is_overlong = False
 
     def feed(self, chunk: bytes) -> list[str]:
         """The payloads that `chunk` completes."""
         self._rest += chunk
+        if self._is_first and len(self._rest) >= len(_BOM):
+            self._is_first = False
+            del self._rest[: len(_BOM) if self._rest.startswith(_BOM) else 0]
         if not any(end in chunk for end in (b"\n", b"\r")):
             return self._payloads([])
         *lines, rest = bytes(self._rest).replace(b"\r", b"\n").split(b"\n")

@@ -88,7 +88,7 @@ class _BoundedStream(httpx2.AsyncByteStream):
             elif self._cuts_silently:
                 return
             else:
-                raise Interrupted("engine-too-long", megabytes=max(1, self._most_bytes // 1024**2))
+                raise Interrupted("engine-too-large", megabytes=max(1, self._most_bytes // 1024**2))
 
     async def aclose(self) -> None:
         await self._inner.aclose()

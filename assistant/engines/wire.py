@@ -5,6 +5,7 @@ Imported late, by the first request: openai takes half a second.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Generator, Mapping
@@ -20,7 +21,7 @@ from assistant.engines.address import normalise_endpoint
 from assistant.engines.faults import Asked, Refused, from_connection
 from assistant.engines.limits import Limits
 from assistant.engines.transport import BoundedTransport
-from assistant.errors import NotCompatible, SettingsError, Unreachable, WrongKey
+from assistant.errors import Interrupted, NotCompatible, SettingsError, Unreachable, WrongKey
 
 _PLACEHOLDER = "none"  # never None: the client would take OPENAI_API_KEY from the environment
 
@@ -84,8 +85,12 @@ class Wire:
     async def models(self) -> list[str]:
         """The ids the endpoint lists. Raises Refused and EngineErrors."""
         asked = Asked(self._url, "", has_key=self._has_key)
-        with _told(asked):
-            response = await self._models.list(timeout=self._limits.list_seconds)
+        try:
+            async with asyncio.timeout(self._limits.list_seconds):
+                with _told(asked):
+                    response = await self._models.list(timeout=self._limits.list_seconds)
+        except TimeoutError:
+            raise Interrupted("engine-silent-list", url=self._url) from None
         try:
             content = json.loads(response.content)
         except (ValueError, RecursionError):
@@ -94,7 +99,7 @@ class Wire:
         if not isinstance(listed, list):
             raise NotCompatible("engine-not-compatible", url=self._url)
         entries = [cast("dict[str, Any]", item) for item in cast("list[object]", listed) if isinstance(item, dict)]
-        return [entry["id"] for entry in entries if isinstance(entry.get("id"), str) and entry["id"]]
+        return [entry["id"] for entry in entries if _is_name(entry.get("id"))]
 
     async def aclose(self) -> None:
         """Closes all connections."""
@@ -122,6 +127,11 @@ async def _chunks(response: httpx2.Response, asked: Asked) -> AsyncGenerator[byt
     with _told(asked, has_begun=True):
         async for chunk in response.aiter_raw():
             yield chunk
+
+
+def _is_name(model: object) -> bool:
+    """Whether a model can be asked for, shown and stored under this id."""
+    return isinstance(model, str) and 0 < len(model) <= 500 and model.isprintable()
 
 
 def _seconds(retry_after: str | None) -> float | None:

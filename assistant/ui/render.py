@@ -63,8 +63,8 @@ def _assistant(message: Message, closing: str, t: Translator, *, thinking: bool)
         {"role": "assistant", "content": "", "metadata": {"title": t("chat.tool", name=call.name), "status": "done"}}
         for call in message.tool_calls
     ]
-    content = "\n\n".join(part for part in (message.text, closing) if part)
-    return [*shown, {"role": "assistant", "content": content}] if content else shown
+    # Two messages in one bubble: in the answer's own text, a block of code that was cut off would swallow the line.
+    return [*shown, *({"role": "assistant", "content": content} for content in (message.text, closing) if content)]
 
 
 def _usage(usage: UsageReported, t: Translator) -> list[str]:
