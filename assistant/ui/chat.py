@@ -123,11 +123,12 @@ class ChatTab:
 
     async def _follow(self, page: PageState) -> AsyncGenerator[Changes]:
         """The page's chat as it is, then frames of a running answer until it rests, or the page shows another chat.
-        Whether one runs is looked at once the page has what came before: a quick hand asks while it loads."""
+        An answer may begin or end while the page is handed what came before: it has to rest on both sides of that."""
         conversation = page.conversation
         while conversation is not None and page.conversation is conversation:
+            was_at_rest = conversation.live is None
             yield self._whole(page)
-            if conversation.live is None:
+            if was_at_rest and conversation.live is None:
                 return
             async for changes in self._frames(page, conversation):
                 yield changes

@@ -11,6 +11,7 @@ from assistant.events import UsageReported
 from assistant.i18n import Translator
 from assistant.messages import Message
 from assistant.store import Failure, StoredMessage
+from assistant.ui.weight import is_heavy
 
 ChatbotMessage = dict[str, Any]
 
@@ -47,6 +48,10 @@ def closing_line(item: StoredMessage, t: Translator) -> str:
     return _failure(item.failure, t) + line if item.failure else line
 
 
+def _light(text: str) -> str:
+    return plain(text) if is_heavy(text) else text
+
+
 def plain(text: str) -> str:
     """A person's words as typed: no Markdown, no HTML. app.js takes the wrapping off again when they are copied."""
     return f'<div class="hearth-plain">{escape(text).replace(chr(10), "&#10;").replace("$", "&#36;")}</div>'
@@ -57,14 +62,17 @@ def _assistant(message: Message, closing: str, t: Translator, *, thinking: bool)
     if message.reasoning:
         title, status = (t("chat.thinking"), "pending") if thinking else (t("chat.thought"), "done")
         shown.append(
-            {"role": "assistant", "content": message.reasoning, "metadata": {"title": title, "status": status}}
+            {"role": "assistant", "content": _light(message.reasoning), "metadata": {"title": title, "status": status}}
         )
     shown += [
         {"role": "assistant", "content": "", "metadata": {"title": t("chat.tool", name=call.name), "status": "done"}}
         for call in message.tool_calls
     ]
+    text = message.text
+    if is_heavy(text):
+        text, closing = plain(text), f'<div class="hearth-meta">{t("chat.plain")}</div>{closing}'
     # Two messages in one bubble: in the answer's own text, a block of code that was cut off would swallow the line.
-    return [*shown, *({"role": "assistant", "content": content} for content in (message.text, closing) if content)]
+    return [*shown, *({"role": "assistant", "content": content} for content in (text, closing) if content)]
 
 
 def _usage(usage: UsageReported, t: Translator) -> list[str]:
