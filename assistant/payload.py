@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from starlette.types import Message, Receive, Scope
 
 ENDLESS_BYTES = 1 << 62
+BODIES_AT_ONCE = 64
+HELD_BYTES = 32_000_000
 _DEPTH_LIMIT = 64
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:|[/\\]{2}")  # a scheme (two letters, so no drive), or a network share
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
@@ -122,6 +126,36 @@ class BoundedBody:
             self._left_bytes -= len(message.get("body", b""))
             self.is_over = self._left_bytes < 0
         return {"type": "http.disconnect"} if self.is_over else message
+
+
+class Bodies:
+    """All bodies that are on their way in, and how many bytes of them are held in memory."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._held_bytes = 0
+
+    @contextmanager
+    def one_more(self, held_bytes: int) -> Generator[bool]:
+        """Whether there is room for it; if so, it has its place while the block runs."""
+        has_room = self.count < BODIES_AT_ONCE and self._held_bytes + held_bytes <= HELD_BYTES
+        if not has_room:
+            yield False
+            return
+        self.count += 1
+        self._held_bytes += held_bytes
+        try:
+            yield True
+        finally:
+            self.count -= 1
+            self._held_bytes -= held_bytes
+
+
+def remove_left_over(uploads: Path) -> None:
+    """Removes what uploads that broke off have left. Gradio moves what arrived whole into folders of their own."""
+    for path in uploads.iterdir():
+        if path.is_symlink() or path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def values(scope: Scope, name: bytes) -> list[bytes]:

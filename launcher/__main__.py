@@ -50,6 +50,7 @@ def _run(options: Options) -> int:
 
     process.clean_environment()
     process.forget_working_directory()
+    process.raise_file_limit()
     try:
         options.profile.create()
     except OSError as error:

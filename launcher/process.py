@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 PREFIX = "hearth-"
 LOCK = "lock"
+FILES = 8192  # the server's connections, and room beside them
 
 # Whoever sets these could change what is served, whom we trust, what is loaded or what is reported home.
 _HOSTILE_PREFIXES = (
@@ -87,6 +89,19 @@ def clean_environment() -> None:
             del os.environ[name]
     os.environ.update(_OURS)
     os.umask(0o077)
+
+
+def raise_file_limit() -> None:
+    """Lets this process hold as many files and sockets as the system allows, up to FILES. Windows has no such limit."""
+    if os.name != "posix":
+        return
+    import resource  # late: Windows has none
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # macOS may allow less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def outside_environment(ours: Mapping[str, str]) -> dict[str, str]:
