@@ -11,7 +11,7 @@ A local port is reachable by every web page and every program of this machine. W
     the list of routes and bodies  Gradio's routes that fetch, run or tell more than the page needs; endless bodies
     so many bodies at a time       a crowd of calls that would keep the page waiting and fill the memory
     files only from `uploads`      reading any file, and any fetch by the server (SSRF): see also `payload.py`
-    headers in, from a list        X-Forwarded-Host and its kin, which Gradio believes
+    headers in, queries, from lists   X-Forwarded-Host and its kin, which Gradio believes; links to saved states
     headers out, from a list       Access-Control-*; then the policy that keeps a model's words from loading anything
 """
 
@@ -49,8 +49,9 @@ _PAGES = frozenset(
     }
 )
 _PAGE_PREFIXES = ("/assets/", "/static/", "/gradio_api/heartbeat/", FILE_ROUTE)
-_CALLS = ("/gradio_api/queue/join", "/gradio_api/run/")
 _UPLOAD = "/gradio_api/upload"
+_WITH_QUERY = frozenset({"/gradio_api/queue/data", "/gradio_api/upload_progress", _UPLOAD})  # else: deep links
+_CALLS = ("/gradio_api/queue/join", "/gradio_api/run/")
 _POSTS: tuple[tuple[str, bytes, int], ...] = (
     # route (a prefix where it ends in "/"), content type, bytes
     (_CALLS[0], b"application/json", CALL_LIMIT_BYTES),
@@ -76,7 +77,7 @@ _WRONG_TYPE = Refusal(415, "Not in this form.")
 _TOO_LARGE = Refusal(413, "Too large.", close=True)
 _NO_FILE = Refusal(403, "No such file.")
 _BAD_CALL = Refusal(400, "Not understood.")
-_CROWDED = Refusal(503, "Too much at once. Try again in a moment.", close=True)
+_CROWDED = Refusal(503, "Too much at once. Try again in a moment.")
 _BROKEN = Refusal(500, "Something in Hearth went wrong.")
 
 
@@ -205,7 +206,7 @@ class Guard:
             if not has_room:
                 await refuse(_CROWDED, scope, receive, send)
             elif is_call and fault_in(await body.read(), origin=self._origin.decode(), uploads=self._uploads):
-                await refuse(_TOO_LARGE if body.is_over else _BAD_CALL, scope, body.receive, send)
+                await refuse(_TOO_LARGE if body.is_over else _BAD_CALL, scope, body.left, send)
             else:
                 await self._answer(scope, body, send)
         if scope["path"] == _UPLOAD and self._uploads and not self._bodies.count:
@@ -217,6 +218,7 @@ class Guard:
             "scheme": "http",
             "server": ("127.0.0.1", self._port),
             "root_path": "",
+            "query_string": scope["query_string"] if scope["path"] in _WITH_QUERY else b"",
             "headers": [(name, value) for name, value in scope["headers"] if name in _HEADERS_IN],
         }
         answer = SealedAnswer(send, path=scope["path"], body=body)
@@ -227,7 +229,7 @@ class Guard:
                 raise
         finally:
             if not answer.has_started:
-                await refuse(_TOO_LARGE if body.is_over else _BROKEN, scope, body.receive, send)
+                await refuse(_TOO_LARGE if body.is_over else _BROKEN, scope, body.left, send)
 
 
 def _post(path: str) -> tuple[bytes, int] | None:

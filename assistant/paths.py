@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import os
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,10 +80,31 @@ class Profile:
         return self.data_dir / "instance.json"
 
     def create(self) -> None:
-        """Makes the data dir and its folders, private to this user. Raises OSError where that cannot be done."""
+        """Makes the data dir and its folders, and everything below private to this user, whatever it was before. Raises
+        OSError where that cannot be done, and where it is a link or another user's: who made it could change it."""
         for folder in (self.data_dir, *(self.data_dir / name for name in _FOLDERS)):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.data_dir.chmod(0o700)
+            _make_private(folder)
+        for place, folders, files in os.walk(self.data_dir):
+            for name in (*folders, *files):
+                with suppress(FileNotFoundError):  # another Hearth of the same person may run here
+                    _close_to_others(Path(place) / name)
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link to another place")
+    if os.name == "posix" and folder.stat().st_uid != os.geteuid():
+        raise OSError(errno.EPERM, "it belongs to another user")
+    folder.chmod(0o700)
+
+
+def _close_to_others(path: Path) -> None:
+    """Takes the rights of all others; a link stays, and what it leads to."""
+    found = path.lstat()
+    is_plain = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+    if os.name == "posix" and is_plain and found.st_mode & 0o077 and found.st_uid == os.geteuid():
+        path.chmod(stat.S_IMODE(found.st_mode) & ~0o077)
 
 
 _FOLDERS = ("backups", "attachments", "models", "tools", "workspace", "logs")

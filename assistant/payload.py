@@ -8,6 +8,7 @@ Mounted in another app, as here, it does not check that the path was uploaded (`
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -17,9 +18,10 @@ from typing import Any, cast
 from starlette.types import Message, Receive, Scope
 
 ENDLESS_BYTES = 1 << 62
-BODIES_AT_ONCE = 64
+BODIES_AT_ONCE = 16
 HELD_BYTES = 32_000_000
 _DEPTH_LIMIT = 64
+_OF_A_FILE = frozenset({"meta", "orig_name", "mime_type", "is_stream", "size", "_type"})
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:|[/\\]{2}")  # a scheme (two letters, so no drive), or a network share
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
@@ -27,8 +29,11 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 def is_inside(folder: Path | None, path: str) -> bool:
     """Whether `path` is an existing plain file below `folder`, all links followed."""
     if folder is None or len(path) > 4096 or _ADDRESS.match(path) or _CONTROL.search(path):
-        return False  # before the file system sees it: on Windows, looking at a share already leaves the machine
+        return False
     try:
+        # The words first: merely to look at a place elsewhere may take for ever, or, on Windows, leave the machine.
+        if not any(Path(os.path.normpath(path)).is_relative_to(place) for place in (folder, folder.resolve())):
+            return False
         real = Path(path).resolve(strict=True)
         return real.is_relative_to(folder.resolve()) and real.is_file()
     except (OSError, ValueError, RuntimeError):
@@ -68,7 +73,7 @@ def fault_in(body: bytes, *, origin: str, uploads: Path | None) -> str:
 def _names_only_ours(fields: dict[str, Any], *, origin: str, uploads: Path | None) -> bool:
     """Whether `fields` describe no file, or one that was uploaded."""
     path, url = fields.get("path"), fields.get("url")
-    if "path" not in fields or not (fields.keys() & {"meta", "url", "orig_name", "mime_type", "is_stream"}):
+    if "path" not in fields and not ("url" in fields and fields.keys() & _OF_A_FILE):
         return True
     if path and not (isinstance(path, str) and is_inside(uploads, path)):
         return False
@@ -114,6 +119,10 @@ class BoundedBody:
         whole = b"".join(parts)
         self._read_ahead = {"type": "http.request", "body": whole, "more_body": False}
         return whole
+
+    async def left(self) -> Message:
+        """What still comes of it, within the limit or beyond, for whoever throws it away."""
+        return await (self._receive() if self.is_over else self.receive())
 
     async def receive(self) -> Message:
         if self._read_ahead is not None:

@@ -27,12 +27,16 @@ _HOSTILE_PREFIXES = (
     "HUGGING",
     "PYWEBVIEW_",
     "WEBVIEW2_",
-    "QTWEBENGINE_",
+    "QTWEBENGINE",
     "OPENAI_",
     "OAUTH_",
     "OTEL_",
     "FASTAPI_",
     "SPACE",
+    "KAGGLE_",
+    "OPENSSL_",  # its settings load code
+    "GGML_",
+    "LLAMA_",
 )
 _HOSTILE_NAMES = (
     "FORWARDED_ALLOW_IPS",
@@ -40,6 +44,15 @@ _HOSTILE_NAMES = (
     "SYSTEM",
     "MPLBACKEND",
     "WEB_CONCURRENCY",
+    # Whom we trust is the system's list, and nobody listens in: the company's gateway is in that list too.
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "SSLKEYLOGFILE",
+    "FORCE_QT_API",
+    "QML_IMPORT_PATH",
+    "QML2_IMPORT_PATH",
     "QT_PLUGIN_PATH",  # another Qt's plugins keep ours from starting
     "QT_QPA_PLATFORM_PLUGIN_PATH",
 )
@@ -118,12 +131,19 @@ def outside_environment(ours: Mapping[str, str]) -> dict[str, str]:
     return outside
 
 
-def forget_working_directory() -> None:
-    """Takes the directory that Hearth was started in off the import path, unless Hearth itself lies there."""
-    here, ours = Path.cwd(), Path(__file__).resolve().parent.parent
-    sys.path[:] = [
-        entry for entry in sys.path if Path(entry or here).resolve() in (ours,) or Path(entry or here) != here
-    ]
+def forget_foreign_modules() -> None:
+    """Takes the directory that Hearth was started in, and those that PYTHONPATH names, off the import path, unless
+    Hearth itself lies there."""
+    house = Path(__file__).resolve().parent.parent
+    named = [entry for entry in os.environ.pop("PYTHONPATH", "").split(os.pathsep) if entry]
+    if house in map(_place, named):
+        os.environ["PYTHONPATH"] = str(house)  # the engine's child finds it this way
+    foreign = {Path.cwd(), *map(_place, named)} - {house}
+    sys.path[:] = [entry for entry in sys.path if _place(entry) not in foreign]
+
+
+def _place(entry: str) -> Path:
+    return Path(entry).resolve()  # the empty entry is the working directory
 
 
 def _claimed(parent: Path) -> tuple[Path, FileLock]:

@@ -107,7 +107,7 @@ def test_many_starts_at_once_take_nothing_from_each_other(tmp_path: Path) -> Non
 def test_modules_in_the_folder_hearth_was_started_in_are_not_imported(tmp_path: Path) -> None:
     (tmp_path / "gradio.py").write_text("print('mine')", encoding="utf-8")
     script = (
-        "import sys; from launcher.process import forget_working_directory as f; f(); import importlib.util as u;"
+        "import sys; from launcher.process import forget_foreign_modules as f; f(); import importlib.util as u;"
         "print(u.find_spec('gradio').origin)"
     )
     assert str(tmp_path) not in run(script, cwd=tmp_path).stdout
