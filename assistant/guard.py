@@ -202,15 +202,17 @@ class Guard:
             await self._answer(scope, body, send)
             return
         is_call = scope["path"].startswith(_CALLS)
-        with self._bodies.one_more(declared_length(scope) or post[1] if is_call else 0) as has_room:
-            if not has_room:
-                await refuse(_CROWDED, scope, receive, send)
-            elif is_call and fault_in(await body.read(), origin=self._origin.decode(), uploads=self._uploads):
-                await refuse(_TOO_LARGE if body.is_over else _BAD_CALL, scope, body.left, send)
-            else:
-                await self._answer(scope, body, send)
-        if scope["path"] == _UPLOAD and self._uploads and not self._bodies.count:
-            await asyncio.to_thread(remove_left_over, self._uploads)
+        try:
+            with self._bodies.one_more(declared_length(scope) or post[1] if is_call else 0) as has_room:
+                if not has_room:
+                    await refuse(_CROWDED, scope, receive, send)
+                elif is_call and fault_in(await body.read(), origin=self._origin.decode(), uploads=self._uploads):
+                    await refuse(_TOO_LARGE if body.is_over else _BAD_CALL, scope, body.left, send)
+                else:
+                    await self._answer(scope, body, send)
+        finally:
+            if scope["path"] == _UPLOAD and self._uploads and not self._bodies.count:
+                await asyncio.to_thread(remove_left_over, self._uploads)
 
     async def _answer(self, scope: Scope, body: BoundedBody, send: Send) -> None:
         inner: Scope = {
