@@ -88,7 +88,7 @@ class Connection(H11Protocol):
     @property
     def was_let_in(self) -> bool:
         """Whether the app knew who sent the last request."""
-        return bool(self.scope and self.scope["state"].get("was_let_in"))
+        return bool(self.scope and self.scope.get("state", {}).get("was_let_in"))
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -114,6 +114,8 @@ class Connection(H11Protocol):
 
     def is_overdue(self, now: float) -> bool:
         """Whether it keeps us waiting for a request."""
+        if self._head_since is None and self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._head_since = now  # the beginning of another request had come with the last one
         if self._head_since is not None:
             return now - self._head_since > HEAD_SECONDS
         if self.conn.their_state is not h11.SEND_BODY or now - self._body_since <= BODY_SECONDS:
@@ -126,7 +128,7 @@ class Connection(H11Protocol):
         """Ends it here and now; an app that is busy with it sees a visitor who has gone."""
         self.transport.abort()
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # ours says no more than the guard does
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # an answer is under way already
             self.hang_up()
             return

@@ -218,7 +218,9 @@ def besieged(data_dir: Path, words: Words, **environment: str) -> Iterator[Besie
 
 def part(name: str, content: bytes, *, field: str = "files", kind: str = "text/plain") -> bytes:
     """One file of a form whose boundary is `edge`."""
-    head = f'--edge\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+    head = (
+        f'--edge\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+    )
     return head.encode("utf-8", "surrogateescape") + content + b"\r\n"
 
 

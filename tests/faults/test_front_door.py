@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def concrete(path: str) -> str:
     """A path that the route would take."""
-    return "/".join("x" if step.startswith("{") else step.split("{")[0] + "x" * ("{" in step) for step in path.split("/"))
+    return re.sub(r"{[^}]*}", "x", path)
 
 
 def test_row_01_every_route_is_locked_without_the_cookie(hearth: Besieged, routes: list[str]) -> None:
@@ -162,9 +163,7 @@ def test_row_01_with_the_cookie_only_the_routes_that_the_page_needs_are_reached(
     ],
 )
 def test_row_02_a_host_that_is_not_exactly_ours_is_told_nothing(hearth: Besieged, head: str) -> None:
-    answer = hearth.ask_raw(
-        head.replace("{port}", str(hearth.port)) + "Cookie: {cookie}\r\nConnection: close\r\n\r\n"
-    )
+    answer = hearth.ask_raw(head.replace("{port}", str(hearth.port)) + "Cookie: {cookie}\r\nConnection: close\r\n\r\n")
 
     assert answer.split(b" ", 2)[1] in (b"421", b"400"), answer
     assert_sealed(answer)
@@ -173,8 +172,14 @@ def test_row_02_a_host_that_is_not_exactly_ours_is_told_nothing(hearth: Besieged
 @pytest.mark.parametrize(
     "line",
     [
-        *("Origin: " + it for it in ("null", "http://localhost:{port}", "https://{host}", "http://{host}.evil.example")),
-        *("Origin: " + it for it in ("http://evil.example", "http://{host}/", "HTTP://{host}", "", "http://127.0.0.1:1")),
+        *(
+            "Origin: " + it
+            for it in ("null", "http://localhost:{port}", "https://{host}", "http://{host}.evil.example")
+        ),
+        *(
+            "Origin: " + it
+            for it in ("http://evil.example", "http://{host}/", "HTTP://{host}", "", "http://127.0.0.1:1")
+        ),
         "Origin: http://{host}\r\nOrigin: http://{host}",
         *("Sec-Fetch-Site: " + it for it in ("cross-site", "same-site", "", "same-origin, cross-site", "SAME-ORIGIN")),
         "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site",
@@ -211,7 +216,7 @@ def test_row_05_a_body_that_needs_no_preflight_leaves_nothing(hearth: Besieged, 
 
 
 def test_row_08_proxy_headers_change_nothing(hearth: Besieged) -> None:
-    names = "Host For Proto Port Prefix Server Path Uri Scheme Ssl".split()
+    names = ["Host", "For", "Proto", "Port", "Prefix", "Server", "Path", "Uri", "Scheme", "Ssl"]
     headers = {f"X-Forwarded-{name}": "evil.example" for name in names} | {
         "Forwarded": "host=evil.example;proto=https",
         "X-Original-URL": "/config",
@@ -240,7 +245,12 @@ def test_row_09_an_upgrade_is_refused(hearth: Besieged, path: str, upgrade: str)
 
 @pytest.mark.parametrize(
     "junk",
-    ["GARBAGE\r\n\r\n", "\x16\x03\x01\x02\x00\x01\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/9.9\r\nConnection: close\r\n\r\n"],
+    [
+        "GARBAGE\r\n\r\n",
+        "\x16\x03\x01\x02\x00\x01\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET / HTTP/9.9\r\nConnection: close\r\n\r\n",
+    ],
 )
 def test_what_is_no_request_gets_a_sealed_answer_and_no_line_in_the_log(hearth: Besieged, junk: str) -> None:
     before = hearth.served.log.read_bytes()
@@ -391,7 +401,10 @@ def test_row_10_a_page_of_elsewhere_cannot_frame_open_or_load_us(hearth: Besiege
         assert not [it for it in page.evaluate("window.seen") if it in ("script:load", "img:load", "link:load")]
         page.evaluate("document.getElementById('form').submit()")
         page.wait_for_timeout(500)
-        assert page.evaluate("(() => { try { return opened.document.body.innerText } catch { return 'shut' } })()") == "shut"
+        assert (
+            page.evaluate("(() => { try { return opened.document.body.innerText } catch { return 'shut' } })()")
+            == "shut"
+        )
         framed = [frame for frame in page.frames if frame is not page.main_frame]
         assert not [frame for frame in framed if "chat-input" in frame.content()]
         context.close()
@@ -497,7 +510,11 @@ def test_row_12_a_data_dir_that_is_a_link_gets_a_sentence(tmp_path: Path, name: 
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).symlink_to(tmp_path / "real")
     told = subprocess.run(
-        hearth_command("serve", "--data-dir", str(tmp_path / "data")), capture_output=True, text=True, timeout=30
+        hearth_command("serve", "--data-dir", str(tmp_path / "data")),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
     assert told.returncode == 1
@@ -511,7 +528,11 @@ def test_row_12_a_data_dir_of_another_user_gets_a_sentence(tmp_path: Path) -> No
     (tmp_path / "data").mkdir()
     os.chown(tmp_path / "data", 65534, 65534)
     told = subprocess.run(
-        hearth_command("serve", "--data-dir", str(tmp_path / "data")), capture_output=True, text=True, timeout=30
+        hearth_command("serve", "--data-dir", str(tmp_path / "data")),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
     assert (told.returncode, "it belongs to another user" in told.stderr) == (1, True)
@@ -523,13 +544,43 @@ def test_a_hostile_environment_changes_nothing_of_what_is_served(hearth: Besiege
     for name in ("gradio", "uvicorn", "openai", "dotenv", "assistant"):
         (planted / f"{name}.py").write_text("raise SystemExit('planted')", encoding="utf-8")
     (planted / ".env").write_text("GRADIO_ALLOWED_PATHS=/", encoding="utf-8")
-    names = (
-        "GRADIO_SHARE GRADIO_ROOT_PATH GRADIO_ALLOWED_PATHS GRADIO_SERVER_NAME GRADIO_SERVER_PORT GRADIO_TEMP_DIR "
-        "GRADIO_MCP_SERVER GRADIO_SSR_MODE GRADIO_VIBE_MODE GRADIO_WATCH_DIRS GRADIO_NODE_PATH HF_ENDPOINT HF_TOKEN "
-        "HF_HOME UVICORN_HOST UVICORN_PORT UVICORN_ROOT_PATH FORWARDED_ALLOW_IPS WEB_CONCURRENCY SPACE_ID SYSTEM "
-        "OPENAI_BASE_URL OPENAI_API_KEY SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE SSLKEYLOGFILE OPENSSL_CONF "
-        "KAGGLE_KERNEL_RUN_TYPE HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy"
-    ).split()
+    names = [
+        "GRADIO_SHARE",
+        "GRADIO_ROOT_PATH",
+        "GRADIO_ALLOWED_PATHS",
+        "GRADIO_SERVER_NAME",
+        "GRADIO_SERVER_PORT",
+        "GRADIO_TEMP_DIR",
+        "GRADIO_MCP_SERVER",
+        "GRADIO_SSR_MODE",
+        "GRADIO_VIBE_MODE",
+        "GRADIO_WATCH_DIRS",
+        "GRADIO_NODE_PATH",
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+        "HF_HOME",
+        "UVICORN_HOST",
+        "UVICORN_PORT",
+        "UVICORN_ROOT_PATH",
+        "FORWARDED_ALLOW_IPS",
+        "WEB_CONCURRENCY",
+        "SPACE_ID",
+        "SYSTEM",
+        "OPENAI_BASE_URL",
+        "OPENAI_API_KEY",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "SSLKEYLOGFILE",
+        "OPENSSL_CONF",
+        "KAGGLE_KERNEL_RUN_TYPE",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ]
     hostile = dict.fromkeys(names, str(planted)) | {"PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{planted}"}
     hostile |= {name: "http://127.0.0.1:9" for name in names if "proxy" in name.lower()}
     from tests.faults.conftest import LONG

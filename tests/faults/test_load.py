@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import eventually
 from tests.fake_steps import Answer as Words
-from tests.faults.siege import FORM, JOIN, JSON, UPLOAD, Besieged, besieged
+from tests.faults.siege import END, FORM, JOIN, JSON, UPLOAD, Besieged, besieged, part
 
 PATIENCE_SECONDS = 2.0  # what the window may be made to wait
 MEGABYTE = 1_000_000
@@ -64,9 +64,7 @@ def a_running_answer(hearth: Besieged, session: str) -> Iterator[None]:
 
         def look() -> None:
             with suppress(Exception):
-                for event in events:
-                    if event.get("msg") == "process_generating":
-                        seen.append(time.monotonic())
+                seen.extend(time.monotonic() for event in events if event.get("msg") == "process_generating")
 
         reader = threading.Thread(target=look, daemon=True)
         reader.start()
@@ -74,7 +72,11 @@ def a_running_answer(hearth: Besieged, session: str) -> Iterator[None]:
         yield
         ended = time.monotonic()
         assert eventually(lambda: bool(seen) and seen[-1] > ended + 0.2), "the running answer goes on"
-        assert hearth.join(hearth.function("chat-stop", "click"), [None], session).status == 200
+        stop(hearth, session)
+
+
+def stop(hearth: Besieged, session: str) -> None:
+    assert hearth.join(hearth.function("chat-stop", "click"), [None], session).status == 200
     assert eventually(lambda: not is_answering(hearth))
 
 
@@ -99,7 +101,10 @@ def test_row_19_a_thousand_joins_at_once_keep_neither_window_nor_answer_waiting(
 
 
 def test_row_19_a_thousand_strangers_at_once_keep_neither_window_nor_answer_waiting(hearth: Besieged) -> None:
-    with a_running_answer(hearth, "window-2"), crowd(hearth, 1000, hearth.filled("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")):
+    with (
+        a_running_answer(hearth, "window-2"),
+        crowd(hearth, 1000, hearth.filled("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")),
+    ):
         assert hearth.seconds_to_answer() < PATIENCE_SECONDS
 
 
@@ -116,21 +121,26 @@ def test_row_19_half_open_sockets_find_their_limit_and_the_window_its_place(
     assert eventually(lambda: hearth.process.num_fds() - files < 20)
 
 
-def test_row_19_of_a_crowd_of_strangers_only_strangers_are_sent_away(hearth: Besieged) -> None:
-    head = hearth.filled("GET /gradio_api/app_id HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n")
+def test_row_19_of_a_crowd_only_strangers_are_sent_away(hearth: Besieged) -> None:
     with hearth.plug() as window:
-        window.sendall(head)
-        assert window.recv(4096).startswith(b"HTTP/1.1 200")
+        assert is_let_in(hearth, window)
         with crowd(hearth, 1000, b""):
             assert hearth.seconds_to_answer() < PATIENCE_SECONDS
-            window.sendall(head)
-            assert window.recv(4096).startswith(b"HTTP/1.1 200")
+            assert is_let_in(hearth, window)
 
 
-def test_row_19_who_is_slow_is_not_waited_for(hearth: Besieged) -> None:
-    """All kinds of slowness side by side: each is hung up on after about ten seconds."""
+def is_let_in(hearth: Besieged, plug: socket.socket) -> bool:
+    plug.sendall(hearth.filled("HEAD / HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n"))
+    return plug.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_row_19_the_slow_are_not_waited_for_and_the_steady_are(hearth: Besieged) -> None:
+    """Side by side: who is slow is hung up on after ten seconds, and not much before. An idle window, and an upload
+    that is slow but steady, are not slow."""
     long = "Content-Length: 100000\r\n\r\n"
-    upload = f"POST {UPLOAD} HTTP/1.1\r\nHost: {{host}}\r\nCookie: {{cookie}}\r\nContent-Type: {FORM['Content-Type']}\r\n"
+    upload = (
+        f"POST {UPLOAD} HTTP/1.1\r\nHost: {{host}}\r\nCookie: {{cookie}}\r\nContent-Type: {FORM['Content-Type']}\r\n"
+    )
     heads = {
         "silence": "",
         "slow head": "GET / HTTP/1.1\r\nHost: {host}\r\n",
@@ -141,38 +151,34 @@ def test_row_19_who_is_slow_is_not_waited_for(hearth: Besieged) -> None:
         "stalled upload": upload + long + "--edge\r\n",
         "dripping upload": upload + long + "--edge\r\n",
     }
-    drips = {"slow head": b"X-A: b\r\n", "dripping call": b" ", "dripping chunks": b"1\r\n \r\n", "dripping upload": b"a"}
+    drips = {
+        "slow head": b"X-A: b\r\n",
+        "dripping call": b" ",
+        "dripping chunks": b"1\r\n \r\n",
+        "dripping upload": b"a",
+    }
+    file = part("steady.bin", b"x" * 150_000) + END
+    pieces = [file[start : start + 12_000] for start in range(0, len(file), 12_000)]
     with ExitStack() as stack:
+        steady, idle = stack.enter_context(hearth.plug()), stack.enter_context(hearth.plug())
+        assert is_let_in(hearth, idle)
+        steady.sendall(hearth.filled(upload + f"Content-Length: {len(file)}\r\n\r\n"))
         plugs = {name: stack.enter_context(hearth.plug()) for name in heads}
         for name, head in heads.items():
             plugs[name].sendall(hearth.filled(head))
-        for _ in range(7):
-            time.sleep(1)
+        for second, piece in enumerate(pieces):
+            steady.sendall(piece)
             for name, drip in drips.items():
-                plugs[name].sendall(drip)
+                with suppress(ConnectionError):
+                    plugs[name].sendall(drip)
             assert hearth.seconds_to_answer() < PATIENCE_SECONDS
-        assert not is_closed_within(plugs["slow head"], 0.1), "a person's machine may be slow, too"
-        deadline = time.monotonic() + 6
+            assert second != 6 or not is_closed_within(plugs["slow head"], 0.1), "too early"
+            time.sleep(0.95)
         for name, plug in plugs.items():
-            assert is_closed_within(plug, max(0.5, deadline - time.monotonic())), name
+            assert is_closed_within(plug, 1), name
+        assert steady.recv(4096).startswith(b"HTTP/1.1 200")
+        assert is_let_in(hearth, idle)
     assert eventually(lambda: not [path for path in hearth.uploads.iterdir() if path.is_file()])
-
-
-def test_row_19_an_idle_window_and_a_steady_slow_upload_are_not_slow(hearth: Besieged) -> None:
-    content = b'--edge\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
-    body = content + b"x" * 130_000 + b"\r\n--edge--\r\n"
-    head = f"POST {UPLOAD} HTTP/1.1\r\nHost: {{host}}\r\nCookie: {{cookie}}\r\nContent-Type: {FORM['Content-Type']}\r\n"
-    idle = hearth.filled("GET /gradio_api/app_id HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n")
-    with hearth.plug() as plug, hearth.plug() as window:
-        window.sendall(idle)
-        window.recv(4096)
-        plug.sendall(hearth.filled(head + f"Content-Length: {len(body)}\r\n\r\n"))
-        for start in range(0, len(body), 10_000):
-            plug.sendall(body[start : start + 10_000])
-            time.sleep(0.85)
-        assert plug.recv(4096).startswith(b"HTTP/1.1 200")
-        window.sendall(idle)
-        assert window.recv(4096).startswith(b"HTTP/1.1 200")
 
 
 def test_row_19_large_bodies_are_held_within_bounds(hearth: Besieged) -> None:
@@ -187,13 +193,15 @@ def test_row_19_large_bodies_are_held_within_bounds(hearth: Besieged) -> None:
         assert hearth.memory_megabytes() - before < 150
 
 
-@pytest.mark.parametrize("length", [60_000, 70_000, 10_000_000])
+@pytest.mark.parametrize("length", [60_000, 1_000_000, 10_000_000])
 def test_row_19_an_endless_head_is_cut_off(hearth: Besieged, length: int) -> None:
     head = "GET / HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\nX: " + "a" * length
     many = "GET / HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n" + "X: a\r\n" * (length // 6)
     for words in (head + "\r\n\r\n", many + "\r\n"):
         answer = hearth.ask_raw(words)
-        assert answer[9:12] == (b"200" if length == 60_000 else b"400") or (length > 1e6 and not answer), answer[:100]
+        assert answer[9:12] == (b"200" if length == 60_000 else b"400") or (length > 60_000 and not answer), answer[
+            :100
+        ]
 
 
 # Row 20
@@ -208,9 +216,6 @@ def bad_calls(hearth: Besieged) -> dict[str, tuple[object, set[int]]]:
         "no data": ({"fn_index": ask, "data": []}, {200}),
         "too little": ({"fn_index": ask, "data": [None]}, {200}),
         "too much": ({"fn_index": ask, "data": [None] * 500}, {200}),
-        "a number": ({"fn_index": ask, "data": [None, 5]}, {200}),
-        "a list": ({"fn_index": ask, "data": [None, ["x"]]}, {200}),
-        "an object": ({"fn_index": ask, "data": [None, {"text": "x"}]}, {200}),
         "nothing": ({"fn_index": ask, "data": [None, None]}, {200}),
         "data is no list": ({"fn_index": ask, "data": "x"}, {422}),
         "no function": ({"fn_index": 9999, "data": []}, {404, 500}),
@@ -236,6 +241,18 @@ def test_row_20_a_bad_call_is_a_clean_error_and_no_row(hearth: Besieged) -> None
     assert number_of_messages(hearth) == count
     with a_running_answer(hearth, "after-bad-calls"):
         assert number_of_messages(hearth) == count + 2
+
+
+@pytest.mark.parametrize("odd", [5, ["x"], {"text": "x"}, True, "\u202e\u2028\ufeff", {"path": 5}, "\x7f\x1b[31m"])
+def test_row_20_an_odd_message_becomes_words_or_nothing(hearth: Besieged, odd: object) -> None:
+    answer = hearth.join(hearth.function("chat-send", "click"), [None, odd], "odd")
+    assert answer.status in (200, 400)
+    if answer.status == 200:
+        assert eventually(lambda: is_answering(hearth))
+        stop(hearth, "odd")
+    with closing(sqlite3.connect(f"file:{hearth.served.data_dir / 'hearth.db'}?mode=ro", uri=True)) as db:
+        for (parts,) in db.execute("SELECT parts FROM messages"):
+            assert all(isinstance(it["text"], str) for it in json.loads(parts))
 
 
 def number_of_messages(hearth: Besieged) -> int:

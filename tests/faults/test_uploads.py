@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import socket
 import subprocess
 import threading
@@ -199,7 +198,8 @@ def test_row_17_a_hostile_name_stays_in_its_folder(hearth: Besieged, name: str) 
     assert status in (200, 400, 413, 500)
     for path in paths:
         assert Path(path).parent.parent == hearth.uploads
-        assert hearth.ask(FILE + quote(path)).headers["Content-Type"] in ("application/octet-stream", "text/plain; charset=utf-8", "image/png")
+        shown = hearth.ask(FILE + quote(path)).headers["Content-Type"]
+        assert shown in ("application/octet-stream", "text/plain; charset=utf-8", "image/png")
     assert {path for path in hearth.private.rglob("*") if hearth.uploads not in path.parents} == before
     assert_nothing_left_over(hearth)
 
@@ -207,7 +207,7 @@ def test_row_17_a_hostile_name_stays_in_its_folder(hearth: Besieged, name: str) 
 def assert_nothing_left_over(hearth: Besieged) -> None:
     """Whatever arrived whole lies in a folder of its own; nothing else is left."""
     assert eventually(lambda: not [path for path in hearth.uploads.iterdir() if not path.is_dir()], within_seconds=15)
-    assert os.listdir(hearth.private / "tmp") == []
+    assert list((hearth.private / "tmp").iterdir()) == []
 
 
 def begin(hearth: Besieged, length: int | None) -> socket.socket:
