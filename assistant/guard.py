@@ -9,10 +9,11 @@ A local port is reachable by every web page and every program of this machine. W
     /open with the one-time code   the only way to a cookie; the code is worthless once used or after a minute
     the cookie                     other programs and other users of the machine
     the list of routes and bodies  Gradio's routes that fetch, run or tell more than the page needs; endless bodies
-    so many bodies at a time       a crowd of calls that would keep the page waiting and fill the memory
+    so many bodies at a time       a crowd of calls that would keep the page waiting and fill the memory; who is slow,
+                                   and who holds sockets, is met before, in `launcher/connections.py`
     files only from `uploads`      reading any file, and any fetch by the server (SSRF): see also `payload.py`
-    headers in, queries, from lists   X-Forwarded-Host and its kin, which Gradio believes; links to saved states
-    headers out, from a list       Access-Control-*; then the policy that keeps a model's words from loading anything
+    headers and queries, listed    X-Forwarded-Host and its kin, which Gradio believes; links to another's saved state
+    headers out, listed            Access-Control-*; then the policy that keeps a model's words from loading anything
 """
 
 from __future__ import annotations

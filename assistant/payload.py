@@ -168,7 +168,8 @@ def remove_left_over(uploads: Path) -> None:
 
 
 def values(scope: Scope, name: bytes) -> list[bytes]:
-    return [value for key, value in scope["headers"] if key.lower() == name]
+    """All values of a header. Its name comes in lower case, as ASGI wants it."""
+    return [value for key, value in scope["headers"] if key == name]
 
 
 def declared_length(scope: Scope) -> int:
