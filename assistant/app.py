@@ -52,7 +52,7 @@ class App:
         store = Store(self.profile.database)  # first: what is wrong with the data is told at once
         # late: `ask` and `doctor` never load Gradio
         from assistant.guard import Guard
-        from assistant.ui.page import build_page
+        from assistant.ui.page import build_page, upload_folder
         from assistant.ui.settings_tab import TargetCheck
 
         conversations = Conversations(store, choose=self._choose)
@@ -71,7 +71,7 @@ class App:
         page = build_page(
             conversations, self._configuration, check=check, visits=self._egress.visits, lifespan=lifespan
         )
-        self._guard = Guard(page, port=port)
+        self._guard = Guard(page, port=port, uploads=upload_folder())
         return self._guard
 
     def one_time_address(self) -> str:

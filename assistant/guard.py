@@ -9,13 +9,16 @@ A local port is reachable by every web page and every program of this machine. W
     /open with the one-time code   the only way to a cookie; the code is worthless once used or after a minute
     the cookie                     other programs and other users of the machine
     the list of routes and bodies  Gradio's routes that fetch, run or tell more than the page needs; endless bodies
+    so many bodies at a time       a crowd of calls that would keep the page waiting and fill the memory; who is slow,
+                                   and who holds sockets, is met before, in `launcher/connections.py`
     files only from `uploads`      reading any file, and any fetch by the server (SSRF): see also `payload.py`
-    headers in, from a list        X-Forwarded-Host and its kin, which Gradio believes
-    headers out, from a list       Access-Control-*; then the policy that keeps a model's words from loading anything
+    headers and queries, listed    X-Forwarded-Host and its kin, which Gradio believes; links to another's saved state
+    headers out, listed            Access-Control-*; then the policy that keeps a model's words from loading anything
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 import threading
@@ -26,13 +29,13 @@ from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from assistant.payload import BoundedBody, declared_length, fault_in, is_inside, values
+from assistant.payload import Bodies, BoundedBody, declared_length, fault_in, is_inside, remove_left_over, values
 from assistant.sealed import FILE_ROUTE, Refusal, SealedAnswer, refuse, sealed
 
 CODE_LIFE_SECONDS = 60.0
 CODES_OUTSTANDING = 32
 UPLOAD_LIMIT_BYTES = 200_000_000 + 100_000  # 200 MB of file, and the envelope that a form puts around it
-CALL_LIMIT_BYTES = 16_000_000
+CALL_LIMIT_BYTES = 8_000_000
 SMALL_LIMIT_BYTES = 64_000
 TARGET_LIMIT_BYTES = 4_096
 
@@ -47,6 +50,8 @@ _PAGES = frozenset(
     }
 )
 _PAGE_PREFIXES = ("/assets/", "/static/", "/gradio_api/heartbeat/", FILE_ROUTE)
+_UPLOAD = "/gradio_api/upload"
+_WITH_QUERY = frozenset({"/gradio_api/queue/data", "/gradio_api/upload_progress", _UPLOAD})  # else: deep links
 _CALLS = ("/gradio_api/queue/join", "/gradio_api/run/")
 _POSTS: tuple[tuple[str, bytes, int], ...] = (
     # route (a prefix where it ends in "/"), content type, bytes
@@ -54,7 +59,7 @@ _POSTS: tuple[tuple[str, bytes, int], ...] = (
     (_CALLS[1], b"application/json", CALL_LIMIT_BYTES),
     ("/gradio_api/cancel", b"application/json", SMALL_LIMIT_BYTES),
     ("/gradio_api/reset", b"application/json", SMALL_LIMIT_BYTES),
-    ("/gradio_api/upload", b"multipart/form-data", UPLOAD_LIMIT_BYTES),
+    (_UPLOAD, b"multipart/form-data", UPLOAD_LIMIT_BYTES),
 )
 
 # No Accept-Encoding: packing what travels within the machine costs more time than it saves.
@@ -73,6 +78,7 @@ _WRONG_TYPE = Refusal(415, "Not in this form.")
 _TOO_LARGE = Refusal(413, "Too large.", close=True)
 _NO_FILE = Refusal(403, "No such file.")
 _BAD_CALL = Refusal(400, "Not understood.")
+_CROWDED = Refusal(503, "Too much at once. Try again in a moment.")
 _BROKEN = Refusal(500, "Something in Hearth went wrong.")
 
 
@@ -96,6 +102,7 @@ class Guard:
         self._cookie = secrets.token_urlsafe(32).encode()
         self._codes: dict[bytes, float] = {}  # code -> when it ends
         self._codes_lock = threading.Lock()
+        self._bodies = Bodies()
 
     def one_time_address(self) -> str:
         """A fresh address that lets its first visitor in, within a minute. Safe from any thread."""
@@ -189,31 +196,43 @@ class Guard:
         return _TOO_LARGE if length > limit else None
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["was_let_in"] = True  # the server makes room for newcomers among the others
+        post = _post(scope["path"]) if scope["method"] == "POST" else None
+        body = BoundedBody(receive, limit=post[1] if post else 0)
+        if post is None:
+            await self._answer(scope, body, send)
+            return
+        is_call = scope["path"].startswith(_CALLS)
+        try:
+            with self._bodies.one_more(declared_length(scope) or post[1] if is_call else 0) as has_room:
+                if not has_room:
+                    await refuse(_CROWDED, scope, receive, send)
+                elif is_call and fault_in(await body.read(), origin=self._origin.decode(), uploads=self._uploads):
+                    await refuse(_TOO_LARGE if body.is_over else _BAD_CALL, scope, body.left, send)
+                else:
+                    await self._answer(scope, body, send)
+        finally:
+            if scope["path"] == _UPLOAD and self._uploads and not self._bodies.count:
+                await asyncio.to_thread(remove_left_over, self._uploads)
+
+    async def _answer(self, scope: Scope, body: BoundedBody, send: Send) -> None:
         inner: Scope = {
             **scope,
             "scheme": "http",
             "server": ("127.0.0.1", self._port),
             "root_path": "",
+            "query_string": scope["query_string"] if scope["path"] in _WITH_QUERY else b"",
             "headers": [(name, value) for name, value in scope["headers"] if name in _HEADERS_IN],
         }
-        post = _post(scope["path"]) if scope["method"] == "POST" else None
-        body = BoundedBody(receive, limit=post[1] if post else 0)
         answer = SealedAnswer(send, path=scope["path"], body=body)
-        if post and scope["path"].startswith(_CALLS):
-            whole = await body.read()
-            if not body.is_over and fault_in(whole, origin=self._origin.decode(), uploads=self._uploads):
-                await refuse(_BAD_CALL, scope, body.receive, send)
-                return
         try:
-            if not body.is_over:
-                await self._app(inner, body.receive, answer.send)
+            await self._app(inner, body.receive, answer.send)
         except Exception:
             if not body.is_over:  # else it only says that the body broke off, which it did
-                if not answer.has_started:
-                    await refuse(_BROKEN, scope, body.receive, send)
                 raise
-        if body.is_over and not answer.has_started:
-            await refuse(_TOO_LARGE, scope, receive, send)
+        finally:
+            if not answer.has_started:
+                await refuse(_TOO_LARGE if body.is_over else _BROKEN, scope, body.left, send)
 
 
 def _post(path: str) -> tuple[bytes, int] | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import os
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,10 +80,41 @@ class Profile:
         return self.data_dir / "instance.json"
 
     def create(self) -> None:
-        """Makes the data dir and its folders, private to this user. Raises OSError where that cannot be done."""
+        """Makes the data dir and its folders, and what Hearth keeps there private to this user, whatever it was before.
+        Anything else in it stays as it is. Raises OSError where that cannot be done, and for a place that others hold:
+        a folder that everybody may write to, another user's, or a link that another user made."""
         for folder in (self.data_dir, *(self.data_dir / name for name in _FOLDERS)):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.data_dir.chmod(0o700)
+            _make_private(folder)
+        for pattern in _FILES:
+            for path in self.data_dir.glob(pattern):
+                _close_to_others(path)
+        for name in _FOLDERS:
+            for place, folders, files in os.walk(self.data_dir / name):
+                for entry in (*folders, *files):
+                    _close_to_others(Path(place) / entry)
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name == "posix":
+        if folder.lstat().st_uid != os.geteuid() or folder.stat().st_uid != os.geteuid():
+            raise OSError(errno.EPERM, "it belongs to another user")
+        if folder.stat().st_mode & stat.S_ISVTX:  # as /tmp: to close it would shut everybody else out
+            raise OSError(errno.EPERM, "everybody may write to it")
+    folder.chmod(0o700)
+
+
+def _close_to_others(path: Path) -> None:
+    """Takes the rights of all others; a link stays, and what it leads to."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:  # another Hearth of the same person may run here
+        return
+    is_plain = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+    if os.name == "posix" and is_plain and found.st_mode & 0o077 and found.st_uid == os.geteuid():
+        with suppress(FileNotFoundError):
+            path.chmod(stat.S_IMODE(found.st_mode) & ~0o077)
 
 
 _FOLDERS = ("backups", "attachments", "models", "tools", "workspace", "logs")
+_FILES = ("hearth.db*", "settings.json*", "keys.json*", "instance.*", "cache")

@@ -8,14 +8,20 @@ Mounted in another app, as here, it does not check that the path was uploaded (`
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from starlette.types import Message, Receive, Scope
 
 ENDLESS_BYTES = 1 << 62
+BODIES_AT_ONCE = 16
+HELD_BYTES = 32_000_000
 _DEPTH_LIMIT = 64
+_OF_A_FILE = frozenset({"meta", "orig_name", "mime_type", "is_stream", "size", "_type"})
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:|[/\\]{2}")  # a scheme (two letters, so no drive), or a network share
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
@@ -23,8 +29,11 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 def is_inside(folder: Path | None, path: str) -> bool:
     """Whether `path` is an existing plain file below `folder`, all links followed."""
     if folder is None or len(path) > 4096 or _ADDRESS.match(path) or _CONTROL.search(path):
-        return False  # before the file system sees it: on Windows, looking at a share already leaves the machine
+        return False
     try:
+        # The words first: merely to look at a place elsewhere may take for ever, or, on Windows, leave the machine.
+        if not any(Path(os.path.normpath(path)).is_relative_to(place) for place in (folder, folder.resolve())):
+            return False
         real = Path(path).resolve(strict=True)
         return real.is_relative_to(folder.resolve()) and real.is_file()
     except (OSError, ValueError, RuntimeError):
@@ -64,7 +73,7 @@ def fault_in(body: bytes, *, origin: str, uploads: Path | None) -> str:
 def _names_only_ours(fields: dict[str, Any], *, origin: str, uploads: Path | None) -> bool:
     """Whether `fields` describe no file, or one that was uploaded."""
     path, url = fields.get("path"), fields.get("url")
-    if "path" not in fields or not (fields.keys() & {"meta", "url", "orig_name", "mime_type", "is_stream"}):
+    if "path" not in fields and not ("url" in fields and fields.keys() & _OF_A_FILE):
         return True
     if path and not (isinstance(path, str) and is_inside(uploads, path)):
         return False
@@ -111,6 +120,10 @@ class BoundedBody:
         self._read_ahead = {"type": "http.request", "body": whole, "more_body": False}
         return whole
 
+    async def left(self) -> Message:
+        """What still comes of it, within the limit or beyond, for whoever throws it away."""
+        return await (self._receive() if self.is_over else self.receive())
+
     async def receive(self) -> Message:
         if self._read_ahead is not None:
             message, self._read_ahead = self._read_ahead, None
@@ -124,8 +137,39 @@ class BoundedBody:
         return {"type": "http.disconnect"} if self.is_over else message
 
 
+class Bodies:
+    """All bodies that are on their way in, and how many bytes of them are held in memory."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._held_bytes = 0
+
+    @contextmanager
+    def one_more(self, held_bytes: int) -> Generator[bool]:
+        """Whether there is room for it; if so, it has its place while the block runs."""
+        has_room = self.count < BODIES_AT_ONCE and self._held_bytes + held_bytes <= HELD_BYTES
+        if not has_room:
+            yield False
+            return
+        self.count += 1
+        self._held_bytes += held_bytes
+        try:
+            yield True
+        finally:
+            self.count -= 1
+            self._held_bytes -= held_bytes
+
+
+def remove_left_over(uploads: Path) -> None:
+    """Removes what uploads that broke off have left. Gradio moves what arrived whole into folders of their own."""
+    for path in uploads.iterdir():
+        if path.is_symlink() or path.is_file():
+            path.unlink(missing_ok=True)
+
+
 def values(scope: Scope, name: bytes) -> list[bytes]:
-    return [value for key, value in scope["headers"] if key.lower() == name]
+    """All values of a header. Its name comes in lower case, as ASGI wants it."""
+    return [value for key, value in scope["headers"] if key == name]
 
 
 def declared_length(scope: Scope) -> int:

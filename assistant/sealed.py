@@ -15,15 +15,23 @@ DRAINED_BYTES = 64_000
 FILE_ROUTE = "/gradio_api/file="
 
 POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; "
-    "worker-src 'self' blob:; frame-src 'none'; object-src 'none'; base-uri 'self'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; "
+    b"worker-src 'self' blob:; frame-src 'none'; object-src 'none'; base-uri 'self'; form-action 'none'; "
+    b"frame-ancestors 'none'"
 )
 # An uploaded page or drawing that is opened by its own address runs nothing and has no origin.
-FILE_POLICY = "default-src 'none'; sandbox; form-action 'none'; frame-ancestors 'none'"
+FILE_POLICY = b"default-src 'none'; sandbox; form-action 'none'; frame-ancestors 'none'"
 # Only names that both Chromium and Qt's know: each says of every other that it is unknown.
-_PERMISSIONS = "camera=(), microphone=(), geolocation=(), display-capture=(), serial=(), hid=(), midi=()"
+_PERMISSIONS = b"camera=(), microphone=(), geolocation=(), display-capture=(), serial=(), hid=(), midi=()"
+_ALWAYS = (
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", _PERMISSIONS),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
 
 _HEADERS_OUT = frozenset(
     b"content-type content-length content-disposition content-range accept-ranges etag last-modified".split()
@@ -70,17 +78,11 @@ def sealed(headers: list[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, b
             (b"content-disposition", names[0] if names else b"attachment"),
         ]
     # Names below /assets/ hold a hash of what they name; everything else may change or holds a person's words.
-    keep = b"private, max-age=31536000, immutable" if path.startswith("/assets/") else b"no-store"
     return [
         *headers,
-        (b"cache-control", keep),
-        (b"content-security-policy", (FILE_POLICY if is_file else POLICY).encode()),
-        (b"cross-origin-opener-policy", b"same-origin"),
-        (b"cross-origin-resource-policy", b"same-origin"),
-        (b"permissions-policy", _PERMISSIONS.encode()),
-        (b"referrer-policy", b"no-referrer"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"x-frame-options", b"DENY"),
+        (b"cache-control", b"private, max-age=31536000, immutable" if path.startswith("/assets/") else b"no-store"),
+        (b"content-security-policy", FILE_POLICY if is_file else POLICY),
+        *_ALWAYS,
     ]
 
 

@@ -49,7 +49,8 @@ def _run(options: Options) -> int:
     from launcher.journal import open_journal
 
     process.clean_environment()
-    process.forget_working_directory()
+    process.forget_foreign_modules()
+    process.raise_file_limit()
     try:
         options.profile.create()
     except OSError as error:

@@ -24,6 +24,7 @@ from launcher.webview_probe import check_window
 log = logging.getLogger(__name__)
 
 END_SECONDS = 4.5
+LET_IN_SECONDS = 5.0
 
 
 def open_window(options: Options, private: PrivateFolder) -> int:
@@ -53,7 +54,13 @@ class _Desktop:
         self._is_starting = threading.Lock()
         self._has_settled = threading.Event()  # a start that others may ask about has ended, well or not
         self._has_failed = False
-        self._window = Window(log_file=options.profile.log_file, on_try_again=self._begin, is_debug=options.is_debug)
+        self._let_in_at = 0.0
+        self._window = Window(
+            log_file=options.profile.log_file,
+            on_try_again=self._begin,
+            on_locked=self._let_in_again,
+            is_debug=options.is_debug,
+        )
 
     def run(self) -> NoReturn:
         """Shows the window until it is closed, and ends the process."""
@@ -99,6 +106,21 @@ class _Desktop:
         finally:
             self._has_settled.set()
             self._is_starting.release()
+
+    def _let_in_again(self) -> None:
+        """The window lost its cookie: it gets another code, but does not ask for one again and again."""
+        if time.monotonic() - self._let_in_at > LET_IN_SECONDS:
+            self._let_in_at = time.monotonic()
+            threading.Thread(target=self._open_anew, name="let in", daemon=True).start()
+
+    def _open_anew(self) -> None:
+        try:
+            if self._address is not None:
+                self._window.open(self._instance.fresh_address())
+            elif self._running is not None:
+                self._window.open(self._running.address())
+        except StartError as error:  # the other Hearth is ending; whoever waits for that will say so
+            log.info("no new way in: %s", error)
 
     def _started(self) -> str:
         from launcher.running import Running  # late: the window is up by now

@@ -69,6 +69,13 @@ class Instance:
                 time.sleep(0.1)
         return None
 
+    def fresh_address(self) -> str:
+        """Another one-time address of the running one. Raises StartError where it gives none."""
+        try:
+            return self._ask("address")["address"]
+        except _FAULTS as error:
+            raise StartError("start-no-reply", path=self._profile.data_dir) from error
+
     def answer(self, folder: Path, reply: Callable[[Request], Reply]) -> None:
         """Answers other starts, in threads of its own, until `release`. The channel's socket goes into `folder`.
         Raises StartError where the data dir cannot be written."""

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 PREFIX = "hearth-"
 LOCK = "lock"
+FILES = 8192  # the server's connections, and room beside them
 
 # Whoever sets these could change what is served, whom we trust, what is loaded or what is reported home.
 _HOSTILE_PREFIXES = (
@@ -25,12 +27,16 @@ _HOSTILE_PREFIXES = (
     "HUGGING",
     "PYWEBVIEW_",
     "WEBVIEW2_",
-    "QTWEBENGINE_",
+    "QTWEBENGINE",
     "OPENAI_",
     "OAUTH_",
     "OTEL_",
     "FASTAPI_",
     "SPACE",
+    "KAGGLE_",
+    "OPENSSL_",  # its settings load code
+    "GGML_",
+    "LLAMA_",
 )
 _HOSTILE_NAMES = (
     "FORWARDED_ALLOW_IPS",
@@ -38,6 +44,15 @@ _HOSTILE_NAMES = (
     "SYSTEM",
     "MPLBACKEND",
     "WEB_CONCURRENCY",
+    # Whom we trust is the system's list, and nobody listens in: the company's gateway is in that list too.
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "SSLKEYLOGFILE",
+    "FORCE_QT_API",
+    "QML_IMPORT_PATH",
+    "QML2_IMPORT_PATH",
     "QT_PLUGIN_PATH",  # another Qt's plugins keep ours from starting
     "QT_QPA_PLATFORM_PLUGIN_PATH",
 )
@@ -89,6 +104,19 @@ def clean_environment() -> None:
     os.umask(0o077)
 
 
+def raise_file_limit() -> None:
+    """Lets this process hold as many files and sockets as the system allows, up to FILES. Windows has no such limit."""
+    if os.name != "posix":
+        return
+    import resource  # late: Windows has none
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # macOS may allow less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def outside_environment(ours: Mapping[str, str]) -> dict[str, str]:
     """Our environment as another program of the person's should see it: without what we set for ourselves."""
     outside = {
@@ -103,12 +131,19 @@ def outside_environment(ours: Mapping[str, str]) -> dict[str, str]:
     return outside
 
 
-def forget_working_directory() -> None:
-    """Takes the directory that Hearth was started in off the import path, unless Hearth itself lies there."""
-    here, ours = Path.cwd(), Path(__file__).resolve().parent.parent
-    sys.path[:] = [
-        entry for entry in sys.path if Path(entry or here).resolve() in (ours,) or Path(entry or here) != here
-    ]
+def forget_foreign_modules() -> None:
+    """Takes the directory that Hearth was started in, and those that PYTHONPATH names, off the import path, unless
+    Hearth itself lies there."""
+    house = Path(__file__).resolve().parent.parent
+    named = [entry for entry in os.environ.pop("PYTHONPATH", "").split(os.pathsep) if entry]
+    if house in map(_place, named):
+        os.environ["PYTHONPATH"] = str(house)  # the engine's child finds it this way
+    foreign = {Path.cwd(), *map(_place, named)} - {house}
+    sys.path[:] = [entry for entry in sys.path if _place(entry) not in foreign]
+
+
+def _place(entry: str) -> Path:
+    return Path(entry).resolve()  # the empty entry is the working directory
 
 
 def _claimed(parent: Path) -> tuple[Path, FileLock]:

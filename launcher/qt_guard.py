@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from PySide6.QtCore import QAbstractNativeEventFilter, Qt, QTimer, QUrl
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWebEngineCore import QWebEnginePage
+from PySide6.QtWebEngineCore import QWebEngineLoadingInfo, QWebEnginePage
 from PySide6.QtWidgets import QApplication, QMessageBox
 from webview.platforms import qt
 
@@ -23,6 +23,8 @@ from launcher.outside import open_outside
 from launcher.qt_downloads import save
 
 log = logging.getLogger(__name__)
+
+_LOCKED = 401
 
 
 def install(*, is_ours: Callable[[str], bool], is_debug: bool) -> None:
@@ -57,6 +59,18 @@ def install(*, is_ours: Callable[[str], bool], is_debug: bool) -> None:
     teach(qt, "environ_append", _without_granting(qt.environ_append))
     if not is_debug:
         teach(qt.BrowserView.WebView, "show_inspector", _no_inspector)
+
+
+def watch_for_lock(*, is_ours: Callable[[str], bool], on_locked: Callable[[], None]) -> None:
+    """Calls `on_locked` when our own page answers 401: this window has lost its cookie. For once there is a window."""
+
+    def changed(info: QWebEngineLoadingInfo) -> None:
+        is_answer = info.errorDomain() == QWebEngineLoadingInfo.ErrorDomain.HttpStatusCodeDomain
+        if is_answer and info.errorCode() == _LOCKED and is_ours(info.url().toString()):
+            on_locked()
+
+    for view in qt.BrowserView.instances.values():
+        view.webview.page().loadingChanged.connect(changed)
 
 
 class EndWithWindow(QAbstractNativeEventFilter):

@@ -11,11 +11,15 @@ from typing import Any
 
 import uvicorn
 
+from launcher.connections import CALLED_AT_ONCE, LONGEST_HEAD_BYTES, Connection, Visitors
+
 log = logging.getLogger(__name__)
 
 ASGIApp = Callable[..., Any]
 GRACE_SECONDS = 1  # for answers that stream when the window closes; their text is saved by then
 STOP_SECONDS = 4.0
+TICKS_PER_LOOK = 10  # uvicorn ticks every tenth of a second
+WAITING = 4096  # connections that the system keeps for us until they are called
 
 
 class Server:
@@ -45,7 +49,9 @@ class Server:
             ws="none",
             timeout_keep_alive=30,
             timeout_graceful_shutdown=GRACE_SECONDS,
-            h11_max_incomplete_event_size=64 * 1024,
+            http=Connection,
+            backlog=CALLED_AT_ONCE,
+            h11_max_incomplete_event_size=LONGEST_HEAD_BYTES,
         )
         self._uvicorn = _Uvicorn(config, self._ready)
         self._thread = threading.Thread(target=self._run, args=[self._uvicorn], name="server", daemon=True)
@@ -93,10 +99,18 @@ class Server:
 class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: threading.Event) -> None:
         super().__init__(config)
+        self.server_state = self._visitors = Visitors()
         self._ready = ready
         self.is_told_to_stop = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        for plug in sockets or []:
+            plug.listen(WAITING)  # asyncio has one number for both: how many wait, and how many are called at once
         if self.started:
             self._ready.set()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_PER_LOOK == 0:
+            self._visitors.hang_up_on_the_slow()
+        return await super().on_tick(counter)

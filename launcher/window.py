@@ -29,10 +29,14 @@ WIDTH, HEIGHT, LEAST = 1200, 800, (360, 480)
 class Window:
     """`show` owns the main thread until the window is closed; everything else may be called from any thread.
 
-    `on_try_again` is called when the person presses that button on the start page.
+    `on_try_again` is called when the person presses that button on the start page, `on_locked`, from the main thread,
+    when the page no longer lets this window in.
     """
 
-    def __init__(self, *, log_file: Path, on_try_again: Callable[[], None], is_debug: bool) -> None:
+    def __init__(
+        self, *, log_file: Path, on_try_again: Callable[[], None], on_locked: Callable[[], None], is_debug: bool
+    ) -> None:
+        self._on_locked = on_locked
         self._is_debug = is_debug
         self._origin = ""
         self._failure: HearthError | None = None
@@ -59,11 +63,12 @@ class Window:
         """Shows the start page, calls `begin` in a thread, and returns when the window is closed. `on_destroyed` is
         called where another program destroyed it."""
         if sys.platform == "linux":
-            from launcher.qt_guard import EndWithWindow, install  # late: it loads Qt
+            from launcher.qt_guard import EndWithWindow, install, watch_for_lock  # late: it loads Qt
 
             install(is_ours=self._is_ours, is_debug=self._is_debug)
             kept: list[EndWithWindow] = []
             self._window.events.before_show += lambda: kept.append(EndWithWindow(on_destroyed))
+            self._window.events.before_show += lambda: watch_for_lock(is_ours=self._is_ours, on_locked=self._on_locked)
         webview.start(
             begin,
             gui=_BACK_ENDS.get(sys.platform),

@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from launcher.process import outside_environment
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -31,7 +33,8 @@ def test_hostile_variables_are_gone_and_reporting_is_off() -> None:
     names = (
         "GRADIO_SHARE GRADIO_ROOT_PATH GRADIO_ANALYTICS_ENABLED UVICORN_HOST FORWARDED_ALLOW_IPS HF_ENDPOINT "
         "OPENAI_BASE_URL QTWEBENGINE_REMOTE_DEBUGGING QTWEBENGINE_CHROMIUM_FLAGS HEARTH_API_KEY QT_PLUGIN_PATH "
-        "WEBVIEW2_ADDITIONAL_BROWSER_ARGUMENTS PYWEBVIEW_GUI SPACES_ZERO_GPU"
+        "WEBVIEW2_ADDITIONAL_BROWSER_ARGUMENTS PYWEBVIEW_GUI SPACES_ZERO_GPU QTWEBENGINEPROCESS_PATH SSL_CERT_FILE "
+        "SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE SSLKEYLOGFILE OPENSSL_CONF GGML_BACKEND_PATH FORCE_QT_API"
     )
     hostile = dict.fromkeys(names.split(), "evil")
     script = (
@@ -41,6 +44,27 @@ def test_hostile_variables_are_gone_and_reporting_is_off() -> None:
     assert "evil" not in left.values()
     assert left["PATH_OF_MINE"] == "kept"
     assert (left["GRADIO_ANALYTICS_ENABLED"], left["HF_HUB_OFFLINE"], left["DO_NOT_TRACK"]) == ("False", "1", "1")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such limit")
+def test_there_is_room_for_many_connections_where_the_system_allows_it() -> None:
+    script = (
+        "import resource as r; h = r.getrlimit(r.RLIMIT_NOFILE)[1]; r.setrlimit(r.RLIMIT_NOFILE, (256, h));"
+        "from launcher.process import FILES, raise_file_limit as f; f();"
+        "print(r.getrlimit(r.RLIMIT_NOFILE)[0] == (FILES if h == r.RLIM_INFINITY else min(FILES, h)))"
+    )
+    assert run(script).stdout.strip() == "True"
+
+
+def test_modules_that_pythonpath_names_are_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "gradio.py").write_text("print('planted')", encoding="utf-8")
+    script = (
+        "import os; from launcher.process import forget_foreign_modules as f; f(); import importlib.util as u;"
+        "print(u.find_spec('gradio').origin, os.environ['PYTHONPATH'])"
+    )
+    found = run(script, PYTHONPATH=os.pathsep.join([str(tmp_path), str(HOUSE)])).stdout
+    assert str(tmp_path) not in found
+    assert found.strip().endswith(str(HOUSE)), "the engine's child finds Hearth this way"
 
 
 def test_programs_of_the_person_s_get_nothing_of_our_environment() -> None:
@@ -107,7 +131,7 @@ def test_many_starts_at_once_take_nothing_from_each_other(tmp_path: Path) -> Non
 def test_modules_in_the_folder_hearth_was_started_in_are_not_imported(tmp_path: Path) -> None:
     (tmp_path / "gradio.py").write_text("print('mine')", encoding="utf-8")
     script = (
-        "import sys; from launcher.process import forget_working_directory as f; f(); import importlib.util as u;"
+        "import sys; from launcher.process import forget_foreign_modules as f; f(); import importlib.util as u;"
         "print(u.find_spec('gradio').origin)"
     )
     assert str(tmp_path) not in run(script, cwd=tmp_path).stdout

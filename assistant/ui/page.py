@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -75,3 +77,11 @@ def build_page(
         max_file_size=LARGEST_UPLOAD,
         favicon_path=str(asset("icons", "hearth.png")),
     )
+
+
+def upload_folder() -> Path | None:
+    """Where Gradio keeps uploads, if the launcher made that place for this process alone; a shared one is none."""
+    named = os.environ.get("GRADIO_TEMP_DIR")
+    if not named or not Path(named).is_dir() or (os.name == "posix" and Path(named).stat().st_mode & 0o077):
+        return None
+    return Path(named)

@@ -27,7 +27,7 @@ addEventListener("load", () => {{ {script} }});
 class Stage(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = b"a,b\n1,2\n" if self.path.startswith("/file") else PAGE.format(script=sys.argv[1]).encode()
-        self.send_response(200)
+        self.send_response(401 if self.path == "/locked" else 200)
         if self.path.startswith("/file"):
             self.send_header("Content-Disposition", 'attachment; filename="report.csv"')
         self.send_header("Content-Type", "text/html; charset=utf-8")
@@ -50,7 +50,12 @@ def main() -> None:
     os.chdir(tempfile.mkdtemp())
     server = ThreadingHTTPServer(("127.0.0.1", 0), Stage)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    window = Window(log_file=Path("none.log"), on_try_again=lambda: None, is_debug=False)
+    window = Window(
+        log_file=Path("none.log"),
+        on_try_again=lambda: None,
+        on_locked=lambda: print("locked", flush=True),
+        is_debug=False,
+    )
     window.show(lambda: window.open(f"http://127.0.0.1:{server.server_port}/"), on_destroyed=lambda: os._exit(0))
     os._exit(0)
 

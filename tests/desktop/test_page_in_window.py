@@ -143,3 +143,9 @@ def test_after_a_yes_the_browser_gets_the_address_and_nothing_of_ours(
     address, umask, *environment = got.read_text().splitlines()
     assert (address, umask) == ("http://127.0.0.1:9/a?b=c", "0022")
     assert not any(line.startswith(("QTWEBENGINE_", "QT_API")) for line in environment)
+
+
+def test_a_window_that_is_locked_out_says_so_to_the_launcher(on_stage: OnStage) -> None:
+    stage = on_stage("if (location.pathname === '/') location.href = '/locked'")
+
+    assert said(stage) == "locked"
