@@ -37,8 +37,9 @@ log = logging.getLogger(__name__)
 class App:
     """One Hearth on one profile. Use from one event loop."""
 
-    def __init__(self, profile: Profile, configuration: Configuration) -> None:
+    def __init__(self, profile: Profile, configuration: Configuration, *, keys: Keys) -> None:
         self.profile = profile
+        self.keys_to_hide = keys.seen  # for the log
         self._configuration = configuration
         self._egress = Egress(is_offline=lambda: configuration.settings.offline)
         self._engines: dict[Target, Engine] = {}
@@ -179,4 +180,4 @@ def build_app(profile: Profile, *, endpoint: str | None, model: str | None, api_
         raise StartError("model-without-endpoint", model=model)
     if api_key and target.endpoint:
         keys.put_for_session(target.endpoint, api_key)  # bound to this endpoint: it goes to no other
-    return App(profile, configuration)
+    return App(profile, configuration, keys=keys)

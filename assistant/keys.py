@@ -26,6 +26,11 @@ class Keys:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._session: dict[str, str] = {}
+        self._seen: set[str] = set()
+
+    def seen(self) -> frozenset[str]:
+        """Every key that this process has held, for the log to hide."""
+        return frozenset(self._seen)
 
     def get(self, endpoint: str) -> str | None:
         """The key for the endpoint's origin: this session's, else the remembered one."""
@@ -45,11 +50,13 @@ class Keys:
             self.put_for_session(endpoint, key)
             return
         self._write(self._remembered() | {origin_of(endpoint): check_key(key)})
+        self._seen.add(check_key(key))
         self._session.pop(origin_of(endpoint), None)
 
     def put_for_session(self, endpoint: str, key: str) -> None:
         """Takes a key for this session only; it goes before a remembered one, which stays. Raises SettingsError."""
         self._session[origin_of(endpoint)] = check_key(key)
+        self._seen.add(check_key(key))
 
     def remove(self, endpoint: str) -> None:
         """Forgets the endpoint's key everywhere. Raises SettingsError where the file cannot be written."""
@@ -68,16 +75,22 @@ class Keys:
             if not isinstance(error, FileNotFoundError):
                 log.warning("the key file was not read: %s", error.strerror)
             return {}
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            log.warning("the key file is no file")
+            return {}
         with os.fdopen(handle, "rb") as file:
             if os.name == "posix" and stat.S_IMODE(os.fstat(handle).st_mode) & 0o077:
                 os.fchmod(handle, 0o600)
                 log.warning("the key file was readable by others; it is private again")
             try:
                 content = json.loads(file.read(1_000_000).decode("utf-8"))
-            except ValueError:
+            except (ValueError, RecursionError):
                 log.warning("the key file is damaged")
                 return {}
-        return {str(k): str(v) for k, v in content.items()} if isinstance(content, dict) else {}
+        found = {str(k): str(v) for k, v in content.items()} if isinstance(content, dict) else {}
+        self._seen.update(found.values())
+        return found
 
     def _write(self, keys: dict[str, str]) -> None:
         if keys:

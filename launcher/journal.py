@@ -6,9 +6,12 @@ import faulthandler
 import logging
 import sys
 import threading
+from collections.abc import Callable, Collection
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
+
+from assistant.redaction import conceal
 
 log = logging.getLogger("hearth")
 
@@ -45,8 +48,24 @@ def open_journal(log_file: Path, *, is_debug: bool) -> None:
         faulthandler.enable()
 
 
+def hide_keys(keys: Callable[[], Collection[str]]) -> None:
+    """From now on the log also hides the keys that `keys` gives, whatever they look like."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, _Discreet):
+            handler.formatter.keys = keys
+
+
+class _Discreet(logging.Formatter):
+    """Takes keys out of the finished line, traceback and all: a server may echo one, a library may log what it sent."""
+
+    keys: Callable[[], Collection[str]] = tuple
+
+    def format(self, record: logging.LogRecord) -> str:
+        return conceal(super().format(record), self.keys())
+
+
 def _formatted(handler: logging.Handler) -> logging.Handler:
-    handler.setFormatter(logging.Formatter(FORMAT))
+    handler.setFormatter(_Discreet(FORMAT))
     return handler
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from assistant import create_app
 from assistant.paths import Profile
+from launcher.journal import hide_keys
 from launcher.server import Server
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Running:
         report("data")
         self._app = create_app(self._profile, **self._choices)
         self._app.seal_process()
+        hide_keys(self._app.keys_to_hide)
         server = Server(on_death=self._on_death)
         try:
             report("interface")

@@ -11,6 +11,7 @@ from contextlib import suppress
 from assistant import create_app
 from assistant.errors import HearthError, StartError
 from assistant.events import TextDelta, TurnFailed
+from launcher.journal import hide_keys
 from launcher.options import FAULT, INTERRUPTED, OK, Options, tell
 from launcher.process import PrivateFolder
 
@@ -31,6 +32,7 @@ def doctor(options: Options, _: PrivateFolder) -> int:
 async def _ask(options: Options, question: str) -> int:
     app = create_app(options.profile, **options.choices)
     app.seal_process()
+    hide_keys(app.keys_to_hide)
     if app.notice is not None:
         tell(app.notice)  # the answer may come from somewhere else than the person thinks
     failure: HearthError | None = None
@@ -58,6 +60,7 @@ async def _ask(options: Options, question: str) -> int:
 async def _doctor(options: Options) -> int:
     app = create_app(options.profile, **options.choices)
     app.seal_process()
+    hide_keys(app.keys_to_hide)
     try:
         report = await app.examine()
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -20,6 +20,7 @@ from assistant.ui.render import render_live, render_messages
 from assistant.ui.wiring import Changes, wire
 
 SCREENFUL = 30
+DRAWN_SECONDS = 1.2
 MATHS: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "\\[", "right": "\\]", "display": True},
@@ -33,6 +34,12 @@ class PageState:
 
     conversation: Conversation | None = None
     shown: int = SCREENFUL
+    asked_for_at: float = field(default_factory=time.monotonic)
+
+    async def is_drawn(self) -> None:
+        """Waits until a page that has just been loaded shows what it was given. What comes sooner may be covered by it
+        again: the browser applies the two in either order (seen in Gradio 6.31)."""
+        await asyncio.sleep(self.asked_for_at + DRAWN_SECONDS - time.monotonic())
 
 
 class ChatTab:
@@ -72,6 +79,7 @@ class ChatTab:
         wire([self._earlier.click], self._show_earlier, inputs=[state], outputs=whole)
 
     async def _open(self, page: PageState) -> AsyncGenerator[Changes]:
+        page.asked_for_at = time.monotonic()
         try:
             page.conversation = await self._conversations.last()
         except HearthError as error:
@@ -90,6 +98,7 @@ class ChatTab:
         except HearthError as error:
             yield {self._notice: self._told(error)}
             return
+        await page.is_drawn()
         yield {self._state: page, self._text: ""}
         async for changes in self._follow(page):
             yield changes

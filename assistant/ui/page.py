@@ -59,6 +59,7 @@ def build_page(
         settings.wire(blocks, tab)
         network.wire(blocks, network_tab)
     blocks.queue(default_concurrency_limit=None, max_size=64)
+    keep_streams_open(blocks)
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
     return gr.mount_gradio_app(
         app,
@@ -85,3 +86,21 @@ def upload_folder() -> Path | None:
     if not named or not Path(named).is_dir() or (os.name == "posix" and Path(named).stat().st_mode & 0o077):
         return None
     return Path(named)
+
+
+def keep_streams_open(blocks: gr.Blocks) -> None:
+    """Lets a page keep its one stream of events for as long as it is there.
+
+    Gradio ends it when nothing is pending, and its client opens another for the next event. An event that begins in
+    between is lost: its frames go into a stream that the client is just closing, and the page waits for ever (seen in
+    6.31, in one of ten questions that were asked while the page loaded). With something always pending it never ends.
+    """
+    queue: Any = blocks._queue  # pyright: ignore[reportPrivateUsage]
+    queue.pending_event_ids_session = _AlwaysPending(queue.pending_event_ids_session)
+
+
+class _AlwaysPending(dict[str, set[str]]):
+    """Gradio's events that are pending, by page, and one more for each page that never comes."""
+
+    def __setitem__(self, session: str, events: set[str]) -> None:
+        super().__setitem__(session, events | {"the page itself"})

@@ -1,0 +1,39 @@
+"""A hand that is quicker than the page: nothing that was asked may be lost from sight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import Served
+from tests.fake_endpoint import fake_endpoint
+from tests.fake_steps import Answer
+
+pytestmark = pytest.mark.browser
+
+Serve = Callable[..., Served]
+
+
+def ask(page: Page, question: str) -> None:
+    page.locator("#chat-input textarea").fill(question)
+    page.locator("#chat-input textarea").press("Enter")
+    expect(page.locator("#chat-settled")).to_contain_text(question, timeout=5000)
+    expect(page.locator("#chat-send")).to_be_visible(timeout=5000)
+
+
+def test_questions_asked_while_the_page_loads_are_shown_and_answered(page: Page, serve: Serve, tmp_path: Path) -> None:
+    with fake_endpoint(*[Answer()] * 8) as endpoint:
+        page.goto(serve("--endpoint", endpoint.url, "--model", "fake", data_dir=tmp_path).address)
+        for number in range(8):
+            page.reload()
+            ask(page, f"question {number} of eight")
+
+
+def test_questions_asked_at_once_after_an_answer_are_shown_and_answered(page: Page, serve: Serve) -> None:
+    with fake_endpoint(*[Answer(("Yes.",))] * 60) as endpoint:
+        page.goto(serve("--endpoint", endpoint.url, "--model", "fake").address)
+        for number in range(60):
+            ask(page, f"question {number} of sixty")
