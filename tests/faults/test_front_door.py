@@ -511,13 +511,7 @@ def test_row_12_a_data_dir_that_is_another_user_s_link_gets_a_sentence(tmp_path:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).symlink_to(tmp_path / "real")
     os.lchown(tmp_path / name, 65534, 65534)
-    told = subprocess.run(
-        hearth_command("serve", "--data-dir", str(tmp_path / "data")),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    told = run_hearth("serve", "--data-dir", str(tmp_path / "data"))
 
     assert told.returncode == 1
     assert "it belongs to another user" in told.stderr
@@ -529,13 +523,7 @@ def test_row_12_a_data_dir_that_is_another_user_s_link_gets_a_sentence(tmp_path:
 def test_row_12_a_data_dir_of_another_user_gets_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     os.chown(tmp_path / "data", 65534, 65534)
-    told = subprocess.run(
-        hearth_command("serve", "--data-dir", str(tmp_path / "data")),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    told = run_hearth("serve", "--data-dir", str(tmp_path / "data"))
 
     assert (told.returncode, "it belongs to another user" in told.stderr) == (1, True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +11,11 @@ from pathlib import Path
 import pytest
 
 HOUSE = Path(__file__).resolve().parent.parent.parent
-TOOLS = ("unshare", "ip", "Xvfb", "openbox", "xdotool")
 
 pytestmark = [
     pytest.mark.desktop,
     pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0 or not all(map(shutil.which, TOOLS)),
+        sys.platform != "linux" or os.geteuid() != 0,
         reason="a network of its own needs root and Linux",
     ),
 ]
