@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from assistant.configuration import Configuration, Target, ThisRun
 from assistant.conversation import Conversations, EngineChoice
+from assistant.database import Database
 from assistant.doctor import Report, examine
 from assistant.egress import Egress, seal_process
 from assistant.engines import Engine, GenerationOptions
@@ -50,7 +51,7 @@ class App:
         call it in a thread. Its lifespan starts the engine, and at its end saves running answers and ends everything,
         so that `uvicorn.Config(app.asgi(port), lifespan="on")` is all a server needs. Raises StoreError, StartError."""
         self._make_folders()
-        store = Store(self.profile.database)  # first: what is wrong with the data is told at once
+        store = Store(Database(self.profile.database))  # first: what is wrong with the data is told at once
         # late: `ask` and `doctor` never load Gradio
         from assistant.guard import Guard
         from assistant.ui.page import build_page, upload_folder

@@ -14,8 +14,9 @@ from assistant.engines import Engine, GenerationOptions
 from assistant.errors import StoreError
 from assistant.events import Event, FinishReason
 from assistant.messages import Message, Text, user
+from assistant.records import Failure, MessageStatus, StoredConversation, StoredMessage, new_message
 from assistant.settings import Settings
-from assistant.store import Failure, MessageStatus, Store, StoredConversation, StoredMessage, new_message
+from assistant.store import Store
 from assistant.turn import run_turn
 
 log = logging.getLogger(__name__)

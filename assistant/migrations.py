@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 
 from assistant.errors import StoreError
 
@@ -44,13 +45,105 @@ STEPS: tuple[str, ...] = (
         tokens_per_second REAL
     ) STRICT;
     """,
+    # 2: a side bar, a search, what was brought in, and what was deleted.
+    """
+    ALTER TABLE conversations ADD COLUMN titled_by TEXT NOT NULL DEFAULT 'nobody'
+        CHECK (titled_by IN ('nobody', 'words', 'engine', 'person', 'import'));
+    ALTER TABLE conversations ADD COLUMN folder TEXT NOT NULL DEFAULT '';
+    ALTER TABLE conversations ADD COLUMN draft TEXT NOT NULL DEFAULT '';
+    ALTER TABLE conversations ADD COLUMN pinned_at TEXT;
+    ALTER TABLE conversations ADD COLUMN archived_at TEXT;
+    ALTER TABLE conversations ADD COLUMN deleted_at TEXT; -- can be undone until the chat is erased
+    ALTER TABLE conversations ADD COLUMN origin TEXT; -- where it was brought in from, such as "chatgpt:ID"
+    CREATE UNIQUE INDEX conversations_by_origin ON conversations (origin) WHERE origin IS NOT NULL;
+    CREATE INDEX conversations_deleted ON conversations (deleted_at) WHERE deleted_at IS NOT NULL;
+    CREATE INDEX conversations_pinned ON conversations (pinned_at) WHERE pinned_at IS NOT NULL;
+    CREATE INDEX conversations_in_folders ON conversations (folder, updated_at DESC) WHERE folder <> '';
+
+    -- `number` ties a message to its words: a rowid of its own that VACUUM keeps. Nothing cascades from parent to
+    -- child: SQLite follows a thousand of them at the most, and chats are longer.
+    CREATE TABLE messages_2 (
+        number          INTEGER PRIMARY KEY,
+        id              TEXT NOT NULL UNIQUE,
+        conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+        parent_id       TEXT REFERENCES messages_2 (id) DEFERRABLE INITIALLY DEFERRED,
+        role            TEXT NOT NULL CHECK (role IN ('system', 'user', 'assistant', 'tool')),
+        parts           TEXT NOT NULL CHECK (json_valid(parts)),
+        status          TEXT NOT NULL
+            CHECK (status IN ('streaming', 'complete', 'cut', 'stopped', 'interrupted', 'failed')),
+        failure         TEXT CHECK (failure IS NULL OR json_valid(failure)),
+        model           TEXT,
+        created_at      TEXT NOT NULL,
+        origin          TEXT -- its name where the chat was brought in from
+    ) STRICT;
+    INSERT INTO messages_2
+        SELECT rowid, id, conversation_id, parent_id, role, parts, status, failure, model, created_at, NULL
+        FROM messages ORDER BY rowid;
+    DROP TABLE messages;
+    ALTER TABLE messages_2 RENAME TO messages;
+    CREATE INDEX messages_by_conversation ON messages (conversation_id);
+    CREATE INDEX messages_by_parent ON messages (parent_id);
+    CREATE INDEX messages_streaming ON messages (status) WHERE status = 'streaming';
+
+    -- What can be found: the words that a person wrote and was answered, once an answer rests.
+    CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = "unicode61 remove_diacritics 2", prefix = '2 3');
+    CREATE TRIGGER messages_added AFTER INSERT ON messages
+        WHEN new.status <> 'streaming' AND new.role IN ('user', 'assistant')
+    BEGIN
+        INSERT INTO words (rowid, text)
+            SELECT new.number, group_concat(json_extract(value, '$.text'), char(10)) FROM json_each(new.parts)
+            WHERE json_extract(value, '$.type') = 'text' HAVING count(*) > 0;
+    END;
+    CREATE TRIGGER messages_changed AFTER UPDATE OF role, parts, status ON messages
+        WHEN new.status <> 'streaming' AND new.role IN ('user', 'assistant')
+    BEGIN
+        DELETE FROM words WHERE rowid = old.number;
+        INSERT INTO words (rowid, text)
+            SELECT new.number, group_concat(json_extract(value, '$.text'), char(10)) FROM json_each(new.parts)
+            WHERE json_extract(value, '$.type') = 'text' HAVING count(*) > 0;
+    END;
+    CREATE TRIGGER messages_erased AFTER DELETE ON messages
+    BEGIN
+        DELETE FROM words WHERE rowid = old.number;
+    END;
+    INSERT INTO words (rowid, text)
+        SELECT number, (
+            SELECT group_concat(json_extract(value, '$.text'), char(10)) FROM json_each(messages.parts)
+            WHERE json_extract(value, '$.type') = 'text'
+        ) AS said
+        FROM messages
+        WHERE status <> 'streaming' AND role IN ('user', 'assistant') AND said IS NOT NULL;
+    UPDATE conversations SET titled_by = 'words', title = coalesce((
+            SELECT trim(substr(replace(words.text, char(10), ' '), 1, 60))
+            FROM messages JOIN words ON words.rowid = messages.number
+            WHERE messages.conversation_id = conversations.id AND messages.role = 'user'
+            ORDER BY messages.number LIMIT 1
+        ), '')
+        WHERE title = '';
+
+    -- What must go from the snapshots too, at their next turn. `id` is a conversation's or a message's.
+    CREATE TABLE erased (id TEXT PRIMARY KEY, erased_at TEXT NOT NULL) STRICT;
+    """,
 )
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Takes the database to the newest version, each step whole or not at all. Raises StoreError for a newer one."""
+def pending(connection: sqlite3.Connection) -> int:
+    """How many steps the database has still to take; 0 for one that is new and empty, too. Raises StoreError where it
+    is newer than the last step, and sqlite3.DatabaseError where it is none."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(STEPS):
         raise StoreError("store.newer", version=version, known=len(STEPS))
+    is_new = version == 0 and not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    return 0 if is_new else len(STEPS) - version
+
+
+def migrate(connection: sqlite3.Connection, *, before: Callable[[], object] = lambda: None) -> None:
+    """Takes the database to the newest version, each step whole or not at all; `before` is called ahead of the first
+    one that changes what somebody has. Raises StoreError for a newer database."""
+    if pending(connection):
+        before()
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.execute("PRAGMA foreign_keys = OFF")  # a table that is made anew is dropped with what refers to it
     for number, step in enumerate(STEPS[version:], start=version + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+    connection.execute("PRAGMA foreign_keys = ON")

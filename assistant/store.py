@@ -1,228 +1,227 @@
-"""Chats on disk: a SQLite file that holds every word before it has been on screen for long."""
+"""Chats on disk: trees of messages in a SQLite file that holds every word before it has been on screen for long."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import threading
-import uuid
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from assistant.errors import StoreError
-from assistant.events import UsageReported
-from assistant.messages import Message, parts_from_json, parts_to_json
-from assistant.migrations import migrate
-
-MessageStatus = Literal["streaming", "complete", "cut", "stopped", "interrupted", "failed"]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why an answer failed, as the key and values of its error, so that it can be told in any language later."""
-
-    key: str
-    values: dict[str, str]
-
-
-@dataclass(frozen=True)
-class StoredMessage:
-    """A message with its place in the tree. "cut" is an answer that hit the limit of tokens, "stopped" one the person
-    ended, "interrupted" one that Hearth did not live to finish."""
-
-    id: str
-    parent_id: str | None
-    message: Message
-    status: MessageStatus
-    model: str | None = None
-    usage: UsageReported | None = None
-    failure: Failure | None = None
-
-
-@dataclass(frozen=True)
-class StoredConversation:
-    """A chat and the message it is shown up to; `title` is empty until it has one."""
-
-    id: str
-    title: str
-    leaf_id: str | None
+from assistant.database import Database, as_text, now
+from assistant.records import (
+    StoredConversation,
+    StoredMessage,
+    insert_conversation,
+    new_id,
+    save_message,
+    stored_conversation,
+    stored_message,
+)
 
 
 class Store:
-    """The chats of one profile. Any thread may call; writes are one after the other. Every method may raise StoreError.
+    """The chats of one database. Any thread may call; every method may raise StoreError."""
 
-    A write is on the disk when its method returns (`synchronous=FULL`), and readers never wait for it (WAL).
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.RLock()
-        with self._told():
-            path.touch(mode=0o600)
-            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5)
-            self._connection.row_factory = sqlite3.Row
-            try:
-                self._open()
-            except BaseException:
-                self._connection.close()
-                raise
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
     def close(self) -> None:
         """Closes the file; the store is not used afterwards."""
-        with self._lock:
-            self._connection.close()
+        self.database.close()
 
     def add_conversation(self) -> StoredConversation:
         """A new, empty chat."""
-        conversation = StoredConversation(_new_id(), "", None)
-        now = _now()
-        with self._writing() as db:
-            db.execute(
-                "INSERT INTO conversations (id, created_at, updated_at) VALUES (?, ?, ?)", (conversation.id, now, now)
-            )
+        conversation = StoredConversation(new_id())
+        with self.database.writing() as db:
+            insert_conversation(db, conversation)
         return conversation
+
+    def add_tree(self, conversation: StoredConversation, messages: Sequence[StoredMessage]) -> None:
+        """Adds a whole chat as it is, times and all: one that was brought in or copied. Messages in any order, all
+        below one another; an id that is there already is a StoreError, and then nothing was added."""
+        with self.database.writing() as db:
+            insert_conversation(db, conversation)
+            for item in _parents_first(messages):
+                save_message(db, item, conversation.id)
+            db.execute("UPDATE conversations SET leaf_id = ? WHERE id = ?", (conversation.leaf_id, conversation.id))
+
+    def add_messages(self, conversation_id: str, messages: Sequence[StoredMessage]) -> None:
+        """Adds messages to a chat's tree, all or none; what the chat shows and when it changed stay as they are."""
+        with self.database.writing() as db:
+            for item in _parents_first(messages):
+                save_message(db, item, conversation_id)
+
+    def conversation(self, conversation_id: str) -> StoredConversation | None:
+        """The chat with this id, deleted ones too until they are erased; None where there is none."""
+        with self.database.reading() as db:
+            row = db.execute("SELECT * FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
+        return stored_conversation(row) if row else None
+
+    def conversation_from(self, origin: str) -> StoredConversation | None:
+        """The chat that was brought in as `origin`; None where there is none."""
+        with self.database.reading() as db:
+            row = db.execute("SELECT * FROM conversations WHERE origin = ?", (origin,)).fetchone()
+        return stored_conversation(row) if row else None
 
     def last_conversation(self) -> StoredConversation | None:
         """The chat that was changed last."""
-        with self._reading() as db:
+        with self.database.reading() as db:
             row = db.execute(
-                "SELECT id, title, leaf_id FROM conversations ORDER BY updated_at DESC, rowid DESC LIMIT 1"
+                "SELECT * FROM conversations WHERE deleted_at IS NULL AND archived_at IS NULL"
+                " ORDER BY updated_at DESC, rowid DESC LIMIT 1"
             ).fetchone()
-        return StoredConversation(**row) if row else None
+        return stored_conversation(row) if row else None
 
     def save_messages(self, conversation_id: str, *messages: StoredMessage) -> None:
         """Writes messages, parents first, all or none: new ones are added, known ones say what they say now. The last
         one becomes the chat's leaf."""
-        now = _now()
-        with self._writing() as db:
+        with self.database.writing() as db:
             for item in messages:
-                db.execute(_SAVE_MESSAGE, _message_values(item, conversation_id, now))
-                if item.usage is not None:
-                    db.execute(
-                        "INSERT OR REPLACE INTO usage (message_id, prompt_tokens, completion_tokens, tokens_per_second)"
-                        " VALUES (?, ?, ?, ?)",
-                        (item.id, item.usage.prompt_tokens, item.usage.completion_tokens, item.usage.tokens_per_second),
-                    )
+                save_message(db, item, conversation_id)
             db.execute(
                 "UPDATE conversations SET leaf_id = ?, updated_at = ? WHERE id = ?",
-                (messages[-1].id, now, conversation_id),
+                (messages[-1].id, as_text(now()), conversation_id),
             )
+
+    def show(self, conversation_id: str, leaf_id: str | None) -> None:
+        """Makes a message the one that the chat is shown up to; None shows the empty beginning."""
+        with self.database.writing() as db:
+            db.execute("UPDATE conversations SET leaf_id = ? WHERE id = ?", (leaf_id, conversation_id))
 
     def branch(self, leaf_id: str | None) -> list[StoredMessage]:
         """The messages from the first one down to `leaf_id`, in order; empty for None."""
-        with self._reading() as db:
+        with self.database.reading() as db:
+            query = f"{_UP} SELECT {_MESSAGE} FROM up {_JOINED} ORDER BY up.depth DESC"
+            rows = db.execute(query, (leaf_id,)).fetchall()
+        return [stored_message(row) for row in rows]
+
+    def tree(self, conversation_id: str) -> list[StoredMessage]:
+        """Every message of a chat, parents before children, siblings in the order in which they were made."""
+        with self.database.reading() as db:
             rows = db.execute(
+                f"SELECT {_MESSAGE} FROM messages m LEFT JOIN usage u ON u.message_id = m.id"
+                " WHERE m.conversation_id = ? ORDER BY m.number",
+                (conversation_id,),
+            ).fetchall()
+        return _parents_first([stored_message(row) for row in rows])
+
+    def siblings(self, conversation_id: str, leaf_id: str | None) -> dict[str, tuple[str, ...]]:
+        """For each message from the first one down to `leaf_id` that has siblings: the ids of all of them, itself
+        included, in the order in which they were made."""
+        with self.database.reading() as db:
+            rows = db.execute(
+                f"{_UP} SELECT up.id, s.id AS sibling, s.number FROM up JOIN messages m ON m.id = up.id"
+                " JOIN messages s ON s.parent_id = m.parent_id"
+                " UNION ALL SELECT up.id, s.id, s.number FROM up JOIN messages m ON m.id = up.id"
+                " JOIN messages s ON s.conversation_id = ? AND s.parent_id IS NULL WHERE m.parent_id IS NULL"
+                " ORDER BY 3",
+                (leaf_id, conversation_id),
+            ).fetchall()
+        found: dict[str, tuple[str, ...]] = {}
+        for row in rows:
+            found[row["id"]] = (*found.get(row["id"], ()), row["sibling"])
+        return {message_id: ids for message_id, ids in found.items() if len(ids) > 1}
+
+    def newest_leaf(self, message_id: str) -> str:
+        """Where one arrives from a message by going to the newest reply each time: the message itself, or one below."""
+        with self.database.reading() as db:
+            row = db.execute(
                 """
-                WITH RECURSIVE up (id, depth) AS (
+                WITH RECURSIVE down (id, depth) AS (
                     SELECT ?, 0
                     UNION ALL
-                    SELECT messages.parent_id, up.depth + 1 FROM messages JOIN up ON messages.id = up.id
-                    WHERE messages.parent_id IS NOT NULL
+                    SELECT (SELECT id FROM messages WHERE parent_id = down.id ORDER BY number DESC LIMIT 1), depth + 1
+                    FROM down WHERE down.id IS NOT NULL
                 )
-                SELECT m.*, u.message_id AS counted, u.prompt_tokens, u.completion_tokens, u.tokens_per_second
-                FROM up JOIN messages m ON m.id = up.id LEFT JOIN usage u ON u.message_id = m.id
-                ORDER BY up.depth DESC
+                SELECT id FROM down WHERE id IS NOT NULL ORDER BY depth DESC LIMIT 1
                 """,
-                (leaf_id,),
+                (message_id,),
+            ).fetchone()
+        return str(row["id"])
+
+    def below(self, message_id: str) -> list[StoredMessage]:
+        """A message and everything that came of it, parents before children."""
+        with self.database.reading() as db:
+            rows = db.execute(
+                f"{_DOWN} SELECT {_MESSAGE} FROM down JOIN messages m ON m.id = down.id"
+                " LEFT JOIN usage u ON u.message_id = m.id ORDER BY m.number",
+                (message_id,),
             ).fetchall()
-        return [_stored_message(row) for row in rows]
+        return _parents_first([stored_message(row) for row in rows])
 
-    def _open(self) -> None:
-        self._connection.execute("PRAGMA foreign_keys = ON")
-        self._connection.execute("PRAGMA secure_delete = ON")
-        migrate(self._connection)  # refuses a newer file before anything is written to it
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.execute("UPDATE messages SET status = 'interrupted' WHERE status = 'streaming'")
+    def erase_messages(self, conversation_id: str, message_id: str) -> None:
+        """Erases a message and everything below it for good. Where the chat was shown up to one of them, it is shown
+        up to a sibling's newest leaf, else up to the parent."""
+        with self.database.writing() as db:
+            gone = [row["id"] for row in db.execute(f"{_DOWN} SELECT id FROM down", (message_id,))]
+            top = db.execute("SELECT parent_id FROM messages WHERE id = ?", (message_id,)).fetchone()
+            leaf = db.execute("SELECT leaf_id FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
+            if not top or not leaf:
+                return
+            other = db.execute(
+                "SELECT id FROM messages WHERE conversation_id = ? AND parent_id IS ? AND id <> ?"
+                " ORDER BY number DESC LIMIT 1",
+                (conversation_id, top["parent_id"], message_id),
+            ).fetchone()
+            if leaf["leaf_id"] in set(gone):
+                db.execute(
+                    "UPDATE conversations SET leaf_id = ? WHERE id = ?",
+                    (other["id"] if other else top["parent_id"], conversation_id),
+                )
+            erase_rows(db, gone)
+        if other and leaf["leaf_id"] in set(gone):
+            self.show(conversation_id, self.newest_leaf(other["id"]))
+        self.database.forget_erased()
 
-    @contextmanager
-    def _writing(self) -> Generator[sqlite3.Connection]:
-        with self._lock, self._told():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _reading(self) -> Generator[sqlite3.Connection]:
-        with self._lock, self._told():
-            yield self._connection
-
-    @contextmanager
-    def _told(self) -> Generator[None]:
-        """Turns what SQLite and the system raise into our errors."""
-        try:
-            yield
-        except (sqlite3.Error, OSError, OverflowError, UnicodeError) as error:
-            raise StoreError(_fault(error), path=self._path, reason=str(error)) from error
+    def copy_branch(self, leaf_id: str, *, title: str) -> StoredConversation:
+        """A new chat that holds the messages from the first one down to `leaf_id`, with ids of their own."""
+        copies: list[StoredMessage] = []
+        for item in self.branch(leaf_id):
+            parent = copies[-1].id if copies else None
+            copies.append(replace(item, id=new_id(), parent_id=parent, origin=None))
+        chat = StoredConversation(new_id(), title, copies[-1].id if copies else None, titled_by="person")
+        self.add_tree(chat, copies)
+        return chat
 
 
-_SAVE_MESSAGE = """
-    INSERT INTO messages (id, conversation_id, parent_id, role, parts, status, failure, model, created_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET
-        role = excluded.role, parts = excluded.parts, status = excluded.status,
-        failure = excluded.failure, model = excluded.model
+_UP = """
+    WITH RECURSIVE up (id, depth) AS (
+        SELECT ?, 0
+        UNION ALL
+        SELECT messages.parent_id, up.depth + 1 FROM messages JOIN up ON messages.id = up.id
+        WHERE messages.parent_id IS NOT NULL
+    )
 """
-
-
-def _message_values(item: StoredMessage, conversation_id: str, now: str) -> tuple[str | None, ...]:
-    return (
-        item.id,
-        conversation_id,
-        item.parent_id,
-        item.message.role,
-        _dump(parts_to_json(item.message.parts)),
-        item.status,
-        None if item.failure is None else _dump({"key": item.failure.key, "values": item.failure.values}),
-        item.model,
-        now,
+_DOWN = """
+    WITH RECURSIVE down (id) AS (
+        SELECT ? UNION ALL SELECT messages.id FROM messages JOIN down ON messages.parent_id = down.id
     )
+"""
+_JOINED = "JOIN messages m ON m.id = up.id LEFT JOIN usage u ON u.message_id = m.id"
+_MESSAGE = "m.*, u.message_id AS counted, u.prompt_tokens, u.completion_tokens, u.tokens_per_second"
 
 
-def new_message(
-    parent_id: str | None, message: Message, *, status: MessageStatus = "complete", model: str | None = None
-) -> StoredMessage:
-    """A message with an id of its own, below `parent_id`."""
-    return StoredMessage(_new_id(), parent_id, message, status, model)
+def erase_rows(db: sqlite3.Connection, message_ids: Iterable[str]) -> None:
+    """Deletes messages inside a transaction, and notes that snapshots are to forget them."""
+    moment = as_text(now())
+    for message_id in message_ids:
+        db.execute("DELETE FROM messages WHERE id = ?", (message_id,))
+        db.execute("INSERT OR IGNORE INTO erased (id, erased_at) VALUES (?, ?)", (message_id, moment))
 
 
-def _fault(error: Exception) -> str:
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return "store.corrupt"
-    return "store.full" if name.startswith("SQLITE_FULL") else "store.unavailable"
-
-
-def _stored_message(row: sqlite3.Row) -> StoredMessage:
-    usage = UsageReported(row["prompt_tokens"], row["completion_tokens"], row["tokens_per_second"])
-    return StoredMessage(
-        id=row["id"],
-        parent_id=row["parent_id"],
-        message=Message(row["role"], parts_from_json(json.loads(row["parts"]))),
-        status=row["status"],
-        model=row["model"],
-        usage=usage if row["counted"] else None,
-        failure=Failure(**json.loads(row["failure"])) if row["failure"] else None,
-    )
-
-
-def _dump(value: Any) -> str:
-    """JSON in ASCII: lone surrogates stay escaped, so that any text a model may send can be stored."""
-    return json.dumps(value)
-
-
-def _new_id() -> str:
-    return uuid.uuid4().hex
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+def _parents_first(messages: Sequence[StoredMessage]) -> list[StoredMessage]:
+    """The same messages, each after its parent where that is among them; else in the order given."""
+    known = {item.id for item in messages}
+    waiting: dict[str, list[StoredMessage]] = {}
+    ready: list[StoredMessage] = []
+    for item in messages:
+        if item.parent_id in known:
+            waiting.setdefault(str(item.parent_id), []).append(item)
+        else:
+            ready.append(item)
+    ordered: list[StoredMessage] = []
+    for item in ready:
+        level = [item]
+        while level:
+            ordered += level
+            level = [child for parent in level for child in waiting.pop(parent.id, [])]
+    return ordered

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from assistant.conversation import Conversation, Conversations, EngineChoice
+from assistant.database import Database
 from assistant.engines import EngineIdentity
 from assistant.engines.endpoint import EndpointEngine
 from assistant.errors import StoreError
@@ -23,7 +24,7 @@ Scene = Callable[[Conversations, Store], Awaitable[None]]
 def play(scene: Scene, server: FakeEndpoint, tmp_path: Path, settings: Settings | None = None) -> None:
     async def run() -> None:
         engine = EndpointEngine(server.url, model="fake")
-        store = Store(tmp_path / "hearth.db")
+        store = Store(Database(tmp_path / "hearth.db"))
         conversations = Conversations(store, choose=lambda: EngineChoice(engine, settings or Settings()))
         try:
             await scene(conversations, store)

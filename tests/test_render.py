@@ -4,7 +4,7 @@ from assistant.answer import Answer
 from assistant.events import ReasoningDelta, TextDelta, UsageReported
 from assistant.i18n import ENGLISH as T
 from assistant.messages import Message, Reasoning, Text, ToolCall, user
-from assistant.store import Failure, StoredMessage
+from assistant.records import Failure, StoredMessage
 from assistant.ui.render import render_live, render_messages
 
 

@@ -11,16 +11,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from assistant.database import Database
 from assistant.errors import StoreError
 from assistant.events import UsageReported
 from assistant.messages import Message, Reasoning, Text, user
 from assistant.migrations import STEPS
-from assistant.store import Failure, Store, StoredMessage, new_message
+from assistant.records import Failure, StoredMessage, new_message
+from assistant.store import Store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "hearth.db")
+    store = Store(Database(tmp_path / "hearth.db"))
     yield store
     store.close()
 
@@ -67,13 +69,13 @@ def test_a_second_answer_is_a_sibling_and_the_first_stays(store: Store) -> None:
 
 
 def test_an_answer_that_was_streaming_is_interrupted_at_the_next_start(tmp_path: Path) -> None:
-    first = Store(tmp_path / "hearth.db")
+    first = Store(Database(tmp_path / "hearth.db"))
     chat = first.add_conversation()
     question = new_message(None, user("Why?"))
     half = new_message(question.id, Message("assistant", (Text("Beca"),)), status="streaming")
     first.save_messages(chat.id, question, half)
     first.close()
-    again = Store(tmp_path / "hearth.db")
+    again = Store(Database(tmp_path / "hearth.db"))
     assert again.branch(half.id)[-1].status == "interrupted"
     assert again.branch(half.id)[-1].message.text == "Beca"
     again.close()
@@ -109,7 +111,7 @@ def test_a_newer_database_is_refused_and_not_touched(tmp_path: Path) -> None:
         db.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
     before = path.read_bytes()
     with pytest.raises(StoreError) as caught:
-        Store(path)
+        Store(Database(path))
     assert caught.value.key == "store.newer"
     assert path.read_bytes() == before
 
@@ -119,7 +121,7 @@ def test_a_damaged_database_is_told_and_not_touched(tmp_path: Path, content: byt
     path = tmp_path / "hearth.db"
     path.write_bytes(content)
     with pytest.raises(StoreError) as caught:
-        Store(path)
+        Store(Database(path))
     assert caught.value.key == "store.corrupt"
     assert path.read_bytes() == content
 
@@ -129,8 +131,10 @@ def test_words_that_were_saved_outlive_a_kill(tmp_path: Path) -> None:
 import os, signal, sys
 from pathlib import Path
 from assistant.messages import user
-from assistant.store import Store, new_message
-store = Store(Path(sys.argv[1]))
+from assistant.database import Database
+from assistant.records import new_message
+from assistant.store import Store
+store = Store(Database(Path(sys.argv[1])))
 chat = store.add_conversation()
 store.save_messages(chat.id, new_message(None, user("acknowledged")))
 os.kill(os.getpid(), signal.SIGKILL)
@@ -138,7 +142,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     path = tmp_path / "hearth.db"
     ended = subprocess.run([sys.executable, "-c", script, str(path)], check=False, timeout=30)
     assert ended.returncode == -9
-    store = Store(path)
+    store = Store(Database(path))
     last = store.last_conversation()
     assert last is not None
     assert store.branch(last.leaf_id)[0].message.text == "acknowledged"

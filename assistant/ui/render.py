@@ -10,7 +10,7 @@ from assistant.answer import Answer
 from assistant.events import UsageReported
 from assistant.i18n import Translator
 from assistant.messages import Message
-from assistant.store import Failure, StoredMessage
+from assistant.records import Failure, StoredMessage
 from assistant.ui.weight import is_heavy
 
 ChatbotMessage = dict[str, Any]

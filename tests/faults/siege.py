@@ -19,9 +19,11 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from assistant.database import Database
 from assistant.messages import Message, Text, user
 from assistant.paths import Profile
-from assistant.store import Store, new_message
+from assistant.records import new_message
+from assistant.store import Store
 from tests.conftest import Served, hearth_command
 from tests.fake_endpoint import FakeEndpoint
 from tests.fake_steps import Answer as Words
@@ -181,7 +183,7 @@ def furnish(data_dir: Path) -> None:
     """Three chats, as an earlier Hearth left them."""
     profile = Profile(data_dir)
     profile.create()
-    store = Store(profile.database)
+    store = Store(Database(profile.database))
     for name in CHATS:
         question = new_message(None, user(f"{name} question"))
         said = new_message(question.id, Message("assistant", (Text(f"{name} answer"),)), status="complete")

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from assistant.database import Database
 from assistant.messages import Message, Text
 from assistant.paths import Profile
-from assistant.store import Store, new_message
+from assistant.records import new_message
+from assistant.store import Store
 
 SCREENFUL = 28  # messages, a few less than the page shows at once
 
@@ -52,7 +54,7 @@ def store_answers(data_dir: Path, texts: Iterable[str]) -> None:
     """Makes a chat in which a model has said all this."""
     profile = Profile(data_dir)
     profile.create()
-    store = Store(profile.database)
+    store = Store(Database(profile.database))
     chat, parent = store.add_conversation(), None
     for text in texts:
         row = new_message(parent, Message("assistant", (Text(text),)))
