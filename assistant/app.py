@@ -9,7 +9,8 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from assistant.configuration import Configuration, Target, ThisRun
-from assistant.conversation import Conversations, EngineChoice
+from assistant.conversation import EngineChoice
+from assistant.conversations import Conversations
 from assistant.database import Database
 from assistant.doctor import Report, examine
 from assistant.egress import Egress, seal_process
@@ -57,7 +58,8 @@ class App:
         from assistant.ui.page import build_page, upload_folder
         from assistant.ui.settings_tab import TargetCheck
 
-        conversations = Conversations(store, choose=self._choose)
+        private = Store(Database(None))
+        conversations = Conversations(store, private=private, choose=self._choose)
 
         @asynccontextmanager
         async def lifespan(_: object) -> AsyncGenerator[None]:
@@ -68,6 +70,7 @@ class App:
             await conversations.aclose()
             await self.aclose()
             store.close()
+            private.close()
 
         check = TargetCheck(test=self._test, models=self._models)
         page = build_page(

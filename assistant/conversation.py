@@ -1,27 +1,30 @@
-"""One chat: send, stop, retry. It runs the turn in a task of its own, so that an answer outlives the page that asked
-for it, and saves as it goes."""
+"""One chat: send, stop, edit, retry, go on, branch. It runs the turn in a task of its own, so that an answer outlives
+the page that asked for it, and saves as it goes."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
 from assistant.answer import Answer
+from assistant.catalogue import Catalogue
 from assistant.engines import Engine, GenerationOptions
 from assistant.errors import StoreError
 from assistant.events import Event, FinishReason
 from assistant.messages import Message, Text, user
-from assistant.records import Failure, MessageStatus, StoredConversation, StoredMessage, new_message
+from assistant.records import Failure, MessageStatus, StoredConversation, StoredMessage, TitledBy, new_message
 from assistant.settings import Settings
 from assistant.store import Store
+from assistant.titles import engine_title, first_words
 from assistant.turn import run_turn
 
 log = logging.getLogger(__name__)
 
 SAVE_INTERVAL_SECONDS = 0.5
+GO_ON = "Go on with your last answer exactly where it ends. Repeat nothing of it, and do not comment."
 _NOT_AN_END: dict[FinishReason, str] = {"content_filter": "answer-filtered", "tool_limit": "answer-tool-limit"}
 
 
@@ -34,19 +37,27 @@ class EngineChoice:
 
 
 class Conversation:
-    """One chat on one event loop. `settled` is what is finished, from the first message on; `unsaved` says why words
-    could not be written yet, None when all are on disk."""
+    """One chat on one event loop. `settled` is what is finished, from the first message down to the one that is shown;
+    `siblings` holds, for each of them that has some, all that stand in its place; `unsaved` says why words could not
+    be written yet, None when all are on disk.
+
+    Whatever changes the tree does nothing while an answer runs. All of it may raise StoreError; then nothing changed.
+    """
 
     def __init__(self, store: Store, stored: StoredConversation, *, choose: Callable[[], EngineChoice]) -> None:
         self.id = stored.id
+        self.title, self.draft = stored.title, stored.draft
         self.settled: tuple[StoredMessage, ...] = tuple(store.branch(stored.leaf_id))
+        self.siblings: Mapping[str, tuple[str, ...]] = store.siblings(self.id, stored.leaf_id)
         self._live: Answer | None = None
         self._arrived: list[Event] = []  # what `_live` does not hold yet
         self.unsaved: StoreError | None = None
-        self._store = store
+        self._store, self._catalogue = store, Catalogue(store.database)
         self._choose = choose
+        self._wants_title = stored.titled_by in ("nobody", "words")
         self._rows: tuple[StoredMessage, ...] = ()  # what the running answer is saved as
         self._task: asyncio.Task[None] | None = None
+        self._entitling: asyncio.Task[None] | None = None
         self._ending: MessageStatus = "stopped"
         self._stop = asyncio.Event()
         self._news = asyncio.Event()
@@ -61,6 +72,11 @@ class Conversation:
         return self._live
 
     @property
+    def is_settling(self) -> bool:
+        """Whether more will come without being asked for: an answer runs, or a title is being made."""
+        return self._live is not None or self._entitling is not None
+
+    @property
     def can_retry(self) -> bool:
         """Whether there is a question to answer again."""
         return self.live is None and any(item.message.role == "user" for item in self.settled)
@@ -70,46 +86,134 @@ class Conversation:
         """An event that is set at the next change. Take it before you look, then wait for it."""
         return self._news
 
+    def is_of(self, store: Store) -> bool:
+        """Whether this store holds the chat."""
+        return self._store is store
+
+    def message(self, message_id: str) -> StoredMessage | None:
+        """The message with this id among those that are shown."""
+        return next((item for item in self.settled if item.id == message_id), None)
+
     async def send(self, text: str) -> None:
-        """Saves the question and begins to answer it. Raises StoreError when it could not be saved; then nothing has
-        changed. While an answer runs this does nothing."""
+        """Saves the question and begins to answer it."""
         if self.live is not None or not text.strip():
             return
         parent = self.settled[-1].id if self.settled else None
         await self._begin(self.settled, new_message(parent, user(text)))
 
-    async def retry(self) -> None:
-        """Answers the last question again; the earlier answer stays in the tree as a sibling. Raises StoreError."""
-        if not self.can_retry:
+    async def edit(self, message_id: str, text: str) -> None:
+        """Asks a question anew in other words, beside the one with this id, which stays in the tree."""
+        above = self._above(message_id)
+        if self.live is not None or not text.strip() or above is None:
             return
-        last = max(index for index, item in enumerate(self.settled) if item.message.role == "user")
-        await self._begin(self.settled[: last + 1])
+        await self._begin(above, new_message(above[-1].id if above else None, user(text)))
+
+    async def retry(self, message_id: str = "") -> None:
+        """Answers a question again: the one that the message with this id belongs to, the last one for an empty id. The
+        earlier answer stays in the tree beside the new one."""
+        shown = self.settled
+        if message_id:
+            above = self._above(message_id)
+            found = self.message(message_id)
+            if above is None or found is None:
+                return
+            shown = (*above, found)
+        if not self.can_retry or not any(item.message.role == "user" for item in shown):
+            return
+        last = max(index for index, item in enumerate(shown) if item.message.role == "user")
+        await self._begin(shown[: last + 1])
+
+    async def go_on(self, message_id: str) -> None:
+        """Goes on with an answer that ended early: a new answer beside it that begins with its words."""
+        above, found = self._above(message_id), self.message(message_id)
+        if self.live is not None or not above or found is None or found.message.role != "assistant":
+            return
+        await self._begin(above, begun=found.message)
+
+    async def show(self, message_id: str) -> None:
+        """Shows the chat as it went on from this message, which need not be one of those that are shown now."""
+        if self.live is not None:
+            return
+        await self._show(await asyncio.to_thread(self._store.newest_leaf, message_id))
+
+    async def branch_from(self, message_id: str) -> None:
+        """Shows the chat up to this message, so that the next question begins a branch there."""
+        if self.live is None and self.message(message_id) is not None:
+            await self._show(message_id)
+
+    async def erase(self, message_id: str) -> None:
+        """Erases a message and everything that came of it."""
+        if self.live is not None or self.message(message_id) is None:
+            return
+        await asyncio.to_thread(self._store.erase_messages, self.id, message_id)
+        stored = await asyncio.to_thread(self._store.conversation, self.id)
+        await self._show(stored.leaf_id if stored else None)
+
+    async def rename(self, title: str) -> None:
+        """Gives the chat the person's own title; an empty one changes nothing."""
+        if title.strip():
+            await self._stop_entitling()
+            self._wants_title = False
+            await self._entitle(title, by="person")
+            self._tell()
+
+    async def keep_draft(self, text: str) -> None:
+        """Keeps what stands in the composer for the next time that the chat is opened."""
+        if text != self.draft:
+            self.draft = text
+            await asyncio.to_thread(self._catalogue.save_draft, self.id, text)
 
     async def stop(self, status: MessageStatus = "stopped") -> None:
         """Ends the running answer at the engine and keeps its text. Returns when that is saved."""
+        await self._stop_entitling()
         if self._task is not None:
             self._ending = status
             self._stop.set()
             await asyncio.wait({self._task})
 
-    async def _begin(self, branch: tuple[StoredMessage, ...], question: StoredMessage | None = None) -> None:
+    def _above(self, message_id: str) -> tuple[StoredMessage, ...] | None:
+        """The messages above the one with this id; None where it is not among those that are shown."""
+        for index, item in enumerate(self.settled):
+            if item.id == message_id:
+                return self.settled[:index]
+        return None
+
+    async def _show(self, leaf_id: str | None) -> None:
+        await asyncio.to_thread(self._store.show, self.id, leaf_id)
+        branch = await asyncio.to_thread(self._store.branch, leaf_id)
+        self.siblings = await asyncio.to_thread(self._store.siblings, self.id, leaf_id)
+        self.settled = tuple(branch)
+        self._tell()
+
+    async def _begin(
+        self,
+        branch: tuple[StoredMessage, ...],
+        question: StoredMessage | None = None,
+        *,
+        begun: Message | None = None,
+    ) -> None:
         choice = self._choose()
         above = (*branch, question) if question else branch
-        row = new_message(above[-1].id, Message("assistant", ()), status="streaming")
-        self._live, self._arrived = Answer(), []  # before the first await: a double click sends once
+        row = new_message(above[-1].id, begun or Message("assistant", ()), status="streaming")
+        # Before the first await: a double click sends once.
+        self._live, self._arrived = Answer((begun,) if begun else ()), []
         try:
+            await self._stop_entitling()
             await asyncio.to_thread(self._store.save_messages, self.id, *((question, row) if question else (row,)))
         except BaseException:
             self._live = None
             raise
         self.settled, self._rows, self._ending = above, (row,), "stopped"
         self._stop = asyncio.Event()
-        self._task = asyncio.create_task(self._run(choice), name=f"answer in {self.id}")
+        if question is not None and not self.title:
+            with suppress(StoreError):  # the next question tries again
+                await self._entitle(first_words(question.message.text), by="words")
+        self._task = asyncio.create_task(self._run(choice, begun), name=f"answer in {self.id}")
         self._tell()
 
-    async def _run(self, choice: EngineChoice) -> None:
+    async def _run(self, choice: EngineChoice, begun: Message | None) -> None:
         """Saves while the turn runs, ends it when Stop says so, and settles it. Nothing cancels this task."""
-        turn = asyncio.create_task(self._take_turn(choice))
+        turn = asyncio.create_task(self._take_turn(choice, begun))
         stop = asyncio.create_task(self._stop.wait())
         saved: Answer | None = None
         try:
@@ -124,19 +228,48 @@ class Conversation:
             if not turn.cancelled() and turn.exception():
                 log.error("a turn ended in a bug", exc_info=turn.exception())
             await self._save(self._final_status(), choice)
+            self.siblings = await asyncio.to_thread(self._store.siblings, self.id, self._rows[-1].id)
         except Exception:  # a border: whatever it is, the chat must take the next question
             log.exception("an answer could not be settled")
         finally:
             self.settled = (*self.settled, *self._rows)
             self._live, self._task, self._rows, self._arrived = None, None, (), []
+            if self._wants_title and self.settled[-1].status in ("complete", "cut") and self.settled[-1].message.text:
+                self._entitling = asyncio.create_task(self._make_title(choice), name=f"title of {self.id}")
             self._tell()
 
-    async def _take_turn(self, choice: EngineChoice) -> None:
+    async def _take_turn(self, choice: EngineChoice, begun: Message | None) -> None:
         options = GenerationOptions(choice.settings.temperature, choice.settings.max_tokens)
-        async with aclosing(run_turn(self._prompt(choice.settings), choice.engine, options=options)) as events:
+        prompt = self._prompt(choice.settings)
+        if begun is not None:
+            prompt += [begun, *(() if choice.engine.goes_on else (user(GO_ON),))]
+        async with aclosing(run_turn(prompt, choice.engine, options=options)) as events:
             async for event in events:
                 self._arrived.append(event)
                 self._tell()
+
+    async def _make_title(self, choice: EngineChoice) -> None:
+        """Asks the engine for a title, once; a chat whose engine has none to give keeps its first words."""
+        try:
+            title = await engine_title(self._prompt(choice.settings), choice.engine)
+            self._wants_title = False
+            if title:
+                await self._entitle(title, by="engine")
+        except StoreError as error:
+            log.warning("a title could not be saved: %s", error)
+        finally:
+            self._entitling = None
+            self._tell()
+
+    async def _entitle(self, title: str, *, by: TitledBy) -> None:
+        await asyncio.to_thread(self._catalogue.rename, self.id, title, by=by)
+        self.title = title
+
+    async def _stop_entitling(self) -> None:
+        """A person waits for nothing that nobody asked for."""
+        if self._entitling is not None:
+            self._entitling.cancel()
+            await asyncio.wait({self._entitling})
 
     def _prompt(self, settings: Settings) -> list[Message]:
         """What the engine reads: system text first and unchanged from turn to turn, so that its cache holds."""
@@ -152,7 +285,7 @@ class Conversation:
         return "cut" if answer.finished == "length" else "complete"
 
     async def _save(self, status: MessageStatus, choice: EngineChoice) -> None:
-        """Brings the rows on disk up to the answer. A failed write is told, and tried again with the next one."""
+        """Writes the running answer. What cannot be written stays on the page, and is tried again with the next."""
         answer = self.live or Answer()
         rows = self._rows_of(answer, status, choice.engine.identity.model or None)
         try:
@@ -177,36 +310,6 @@ class Conversation:
     def _tell(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
-
-
-class Conversations:
-    """The chats that are open in this process, each once, so that two windows on a chat see the same one."""
-
-    def __init__(self, store: Store, *, choose: Callable[[], EngineChoice]) -> None:
-        self._store = store
-        self._choose = choose
-        self._open: dict[str, Conversation] = {}
-
-    async def last(self) -> Conversation:
-        """The chat that was changed last, or a new one."""
-        stored = await asyncio.to_thread(self._store.last_conversation)
-        return await self._opened(stored) if stored else await self.new()
-
-    async def new(self) -> Conversation:
-        """An empty chat: the last one if it is still empty, so that clicks on "New chat" leave no litter."""
-        last = await asyncio.to_thread(self._store.last_conversation)
-        if last is not None and last.leaf_id is None:
-            return await self._opened(last)
-        return await self._opened(await asyncio.to_thread(self._store.add_conversation))
-
-    async def _opened(self, stored: StoredConversation) -> Conversation:
-        if stored.id not in self._open:
-            self._open[stored.id] = Conversation(self._store, stored, choose=self._choose)
-        return self._open[stored.id]
-
-    async def aclose(self) -> None:
-        """Ends every running answer and saves what it has."""
-        await asyncio.gather(*(conversation.stop("interrupted") for conversation in self._open.values()))
 
 
 def _failure(answer: Answer) -> Failure | None:

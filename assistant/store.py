@@ -71,6 +71,16 @@ class Store:
             ).fetchone()
         return stored_conversation(row) if row else None
 
+    def empty_conversation(self) -> StoredConversation | None:
+        """A chat that nobody has written in, not even a draft, if there is one."""
+        with self.database.reading() as db:
+            row = db.execute(
+                "SELECT * FROM conversations WHERE leaf_id IS NULL AND draft = '' AND deleted_at IS NULL"
+                " AND NOT EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id)"
+                " ORDER BY updated_at DESC LIMIT 1"
+            ).fetchone()
+        return stored_conversation(row) if row else None
+
     def save_messages(self, conversation_id: str, *messages: StoredMessage) -> None:
         """Writes messages, parents first, all or none: new ones are added, known ones say what they say now. The last
         one becomes the chat's leaf."""

@@ -1,7 +1,7 @@
 """A scripted, strict OpenAI-compatible server on loopback: real HTTP, and every fault byte for byte.
 
     with fake_endpoint(Answer(["Hi"]), Status(429)) as endpoint:
-        ...  # ask endpoint.url; each chat request plays the next step
+        ...  # ask endpoint.url; each chat request plays the next step, but for titles (`title=""`: those too)
         assert endpoint.requests[0].body["model"] == "fake"
 
 Leaving the block fails the test where a step was left over or a request came that nobody expected. By hand:
@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from assistant import titles
 from tests.fake_steps import Answer, Peer, Status, Step
 
 __all__ = ["FakeEndpoint", "Request", "fake_endpoint"]
@@ -48,6 +49,7 @@ class FakeEndpoint:
         list_step: Step | None = None,
         port: int = 0,
         free: Answer | None = None,
+        title: str = "A title",
     ) -> None:
         self.requests: list[Request] = []
         self.unexpected: list[str] = []
@@ -55,6 +57,7 @@ class FakeEndpoint:
         self._waiting = list(steps) if steps is not None else None
         self._key, self._models, self._list_step = key, tuple(models), list_step
         self._free = free or Answer()
+        self._title = title
         self._loop = asyncio.new_event_loop()
         self._ended = asyncio.Event()
         self._listening = threading.Event()
@@ -70,7 +73,8 @@ class FakeEndpoint:
     @property
     def chats(self) -> list[Request]:
         """The requests for an answer."""
-        return [request for request in self.requests if request.path == "/v1/chat/completions"]
+        asked = [request for request in self.requests if request.path == "/v1/chat/completions"]
+        return [request for request in asked if not (self._title and is_for_a_title(request))]
 
     def wait_for_disconnect(self, seconds: float) -> bool:
         """Whether a client leaves in the middle of a step within so many seconds."""
@@ -129,12 +133,19 @@ class FakeEndpoint:
             return self._list_step or Status(200, {"object": "list", "data": data})
         if (request.method, request.path) != ("POST", "/v1/chat/completions"):
             return Status(404, {"detail": "Not Found"})
+        if self._title and is_for_a_title(request):
+            return Answer((self._title,))
         if self._waiting is None:
             return self._free
         if not self._waiting:
             self.unexpected.append(f"{request.method} {request.path}")
             return Status(500, {"error": {"message": "this request is not in the script"}})
         return self._waiting.pop(0)
+
+
+def is_for_a_title(request: Request) -> bool:
+    """Whether a chat's title is asked for, which happens by itself after its first answer."""
+    return isinstance(request.body, dict) and request.body.get("max_tokens") == titles.OPTIONS.max_tokens
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:

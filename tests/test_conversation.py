@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from assistant.conversation import Conversation, Conversations, EngineChoice
+from assistant.conversation import Conversation, EngineChoice
+from assistant.conversations import Conversations
 from assistant.database import Database
 from assistant.engines import EngineIdentity
 from assistant.engines.endpoint import EndpointEngine
@@ -25,7 +26,9 @@ def play(scene: Scene, server: FakeEndpoint, tmp_path: Path, settings: Settings 
     async def run() -> None:
         engine = EndpointEngine(server.url, model="fake")
         store = Store(Database(tmp_path / "hearth.db"))
-        conversations = Conversations(store, choose=lambda: EngineChoice(engine, settings or Settings()))
+        conversations = Conversations(
+            store, private=Store(Database(None)), choose=lambda: EngineChoice(engine, settings or Settings())
+        )
         try:
             await scene(conversations, store)
         finally:
@@ -57,7 +60,9 @@ def test_a_question_and_its_answer_are_there_at_the_next_start(tmp_path: Path) -
         chat = await conversations.last()
         await chat.send("Hello?")
         await at_rest(chat)
-        again = await Conversations(store, choose=lambda: pytest.fail("asked for an engine")).last()
+        again = await Conversations(
+            store, private=Store(Database(None)), choose=lambda: pytest.fail("asked for an engine")
+        ).last()
         assert again.settled == chat.settled
         assert texts(again) == ["Hello?", "Hello, world!"]
         assert (again.settled[1].status, again.settled[1].model) == ("complete", "fake")
@@ -114,7 +119,9 @@ def test_a_failed_answer_keeps_its_words_and_says_why_after_a_restart(tmp_path: 
         chat = await conversations.last()
         await chat.send("Hello?")
         await at_rest(chat)
-        again = await Conversations(store, choose=lambda: pytest.fail("asked for an engine")).last()
+        again = await Conversations(
+            store, private=Store(Database(None)), choose=lambda: pytest.fail("asked for an engine")
+        ).last()
         answer = again.settled[-1]
         assert (answer.message.text, answer.status) == ("Half", "failed")
         assert answer.failure is not None

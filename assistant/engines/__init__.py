@@ -49,6 +49,11 @@ class Engine(Protocol):
     @property
     def identity(self) -> EngineIdentity: ...
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether an assistant's message at the end is gone on with; else it has to be asked for."""
+        ...
+
     async def start(self) -> None:
         """Gets ready, so that the first question need not wait: loads the model, or does nothing. May be repeated."""
         ...

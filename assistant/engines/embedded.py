@@ -43,6 +43,11 @@ class EmbeddedEngine:
         model = model_id(self._model_path) if self._model_path else ""
         return EngineIdentity("embedded", model, self._endpoint.identity.url if self._endpoint else "")
 
+    @property
+    def goes_on(self) -> bool:
+        """llama.cpp's server does."""
+        return True
+
     async def start(self) -> None:
         """Starts the child and waits until it answers; a running one stays. Meanwhile loads the client's code."""
         await asyncio.gather(self._running(), asyncio.to_thread(load_client))

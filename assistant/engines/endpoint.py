@@ -55,6 +55,11 @@ class EndpointEngine:
     def identity(self) -> EngineIdentity:
         return EngineIdentity(self._kind, self._model, self._url)
 
+    @property
+    def goes_on(self) -> bool:
+        """Only llama.cpp's own server is known to; others answer anew, or refuse."""
+        return self._kind == "embedded"
+
     async def start(self) -> None:
         """Loads the client's code, which takes half a second."""
         await asyncio.to_thread(load_client)

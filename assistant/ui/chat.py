@@ -12,7 +12,8 @@ from typing import Any
 import gradio as gr
 
 from assistant.configuration import Configuration
-from assistant.conversation import Conversation, Conversations
+from assistant.conversation import Conversation
+from assistant.conversations import Conversations
 from assistant.errors import HearthError
 from assistant.i18n import Translator
 from assistant.ui.pace import Pace

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 from assistant.configuration import Configuration
-from assistant.conversation import Conversations
+from assistant.conversations import Conversations
 from assistant.egress import Visit
 from assistant.i18n import Translator
 from assistant.paths import asset

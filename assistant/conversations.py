@@ -1,0 +1,169 @@
+"""All chats: which are open in this process, the private ones in memory, and what is done with a chat as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from assistant.catalogue import Catalogue, Found
+from assistant.conversation import Conversation, EngineChoice
+from assistant.errors import StoreError
+from assistant.records import StoredConversation
+from assistant.store import Store
+
+log = logging.getLogger(__name__)
+
+UNDO_SECONDS = 20
+PRIVATE_LISTED = 50
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the side bar lists. `folders` holds each folder's size, `opened` the chats of those that are open;
+    `has_more` says that more chats follow the last of `chats`."""
+
+    private: tuple[StoredConversation, ...]
+    pinned: tuple[StoredConversation, ...]
+    folders: dict[str, int]
+    opened: dict[str, tuple[StoredConversation, ...]]
+    chats: tuple[StoredConversation, ...]
+    has_more: bool
+    archived_count: int
+
+
+class Conversations:
+    """The chats of a profile on one event loop, each open once, so that two windows on a chat see the same one.
+
+    `private` holds chats in memory only; they end with this process. Every method may raise StoreError.
+    """
+
+    def __init__(self, store: Store, *, private: Store, choose: Callable[[], EngineChoice]) -> None:
+        self._store, self._private = store, private
+        self._kept, self._unkept = Catalogue(store.database), Catalogue(private.database)
+        self._choose = choose
+        self._open: dict[str, Conversation] = {}
+        self._erasing: set[asyncio.Task[None]] = set()
+
+    async def last(self) -> Conversation:
+        """The chat that was changed last, or a new one."""
+        stored = await asyncio.to_thread(self._store.last_conversation)
+        return await self._opened(self._store, stored) if stored else await self.new()
+
+    async def new(self) -> Conversation:
+        """An empty chat: one that is still empty, so that clicks on "New chat" leave no litter."""
+        return await self._empty(self._store)
+
+    async def new_private(self) -> Conversation:
+        """An empty chat of which nothing is ever written to disk."""
+        return await self._empty(self._private)
+
+    async def open(self, conversation_id: str) -> Conversation | None:
+        """The chat with this id; None where there is none."""
+        for store in (self._store, self._private):
+            stored = await asyncio.to_thread(store.conversation, conversation_id)
+            if stored is not None and not stored.is_deleted:
+                return await self._opened(store, stored)
+        return None
+
+    def is_private(self, conversation: Conversation) -> bool:
+        """Whether nothing of this chat is written to disk."""
+        return conversation.is_of(self._private)
+
+    async def overview(self, *, limit: int, open_folders: frozenset[str] = frozenset()) -> Overview:
+        """What the side bar lists, with at most `limit` chats outside folders, and as many in each open folder."""
+        return await asyncio.to_thread(self._overview, limit, open_folders)
+
+    async def archived(self, *, limit: int) -> list[StoredConversation]:
+        """The chats that were put away, the last changed first."""
+        return await asyncio.to_thread(self._kept.chats, limit=limit, is_archived=True)
+
+    async def folders(self) -> list[str]:
+        """The names of all folders."""
+        return list(await asyncio.to_thread(self._kept.folders))
+
+    async def search(self, query: str, *, limit: int = 50) -> list[Found]:
+        """See `Catalogue.search`; private chats come first."""
+        private = await asyncio.to_thread(self._unkept.search, query, limit=limit)
+        return [*private, *await asyncio.to_thread(self._kept.search, query, limit=limit)]
+
+    async def pin(self, conversation_id: str, is_pinned: bool) -> None:  # noqa: FBT001  # what a switch says
+        """Puts a chat at the top of the side bar, or back to its day."""
+        await asyncio.to_thread(self._catalogue_of(conversation_id).pin, conversation_id, is_pinned)
+
+    async def archive(self, conversation_id: str, is_archived: bool) -> None:  # noqa: FBT001
+        """Puts a chat away, or takes it back."""
+        await asyncio.to_thread(self._catalogue_of(conversation_id).archive, conversation_id, is_archived)
+
+    async def move(self, conversation_id: str, folder: str) -> None:
+        """Puts a chat into a folder; an empty name takes it out."""
+        await asyncio.to_thread(self._catalogue_of(conversation_id).move, conversation_id, folder)
+
+    async def split(self, conversation: Conversation, message_id: str) -> Conversation | None:
+        """Makes the branch that ends in a message a chat of its own; None where the chat does not show it."""
+        if conversation.message(message_id) is None:
+            return None
+        store = self._private if self.is_private(conversation) else self._store
+        copied = await asyncio.to_thread(store.copy_branch, message_id, title=conversation.title)
+        return await self._opened(store, copied)
+
+    async def delete(self, conversation_id: str) -> None:
+        """Takes a chat away, its running answer included. For UNDO_SECONDS `restore` has it back; then it is erased."""
+        if conversation_id in self._open:
+            await self._open.pop(conversation_id).stop()
+        await asyncio.to_thread(self._catalogue_of(conversation_id).delete, conversation_id)
+        task = asyncio.create_task(self._erase_later())
+        self._erasing.add(task)
+        task.add_done_callback(self._erasing.discard)
+
+    async def restore(self, conversation_id: str) -> Conversation | None:
+        """Undo of `delete`; None where it comes too late."""
+        await asyncio.to_thread(self._catalogue_of(conversation_id).restore, conversation_id)
+        return await self.open(conversation_id)
+
+    async def aclose(self) -> None:
+        """Ends every running answer and saves what it has; erases what was deleted."""
+        for task in self._erasing:
+            task.cancel()
+        await asyncio.gather(*(conversation.stop("interrupted") for conversation in self._open.values()))
+        await self._erase(older_than=timedelta(0))
+
+    async def _empty(self, store: Store) -> Conversation:
+        stored = await asyncio.to_thread(store.empty_conversation)
+        return await self._opened(store, stored or await asyncio.to_thread(store.add_conversation))
+
+    async def _opened(self, store: Store, stored: StoredConversation) -> Conversation:
+        if stored.id not in self._open:
+            opened = await asyncio.to_thread(Conversation, store, stored, choose=self._choose)
+            self._open.setdefault(stored.id, opened)  # somebody may have been quicker
+        return self._open[stored.id]
+
+    def _overview(self, limit: int, open_folders: frozenset[str]) -> Overview:
+        kept = self._kept
+        chats = kept.chats(limit=limit + 1)
+        folders = kept.folders()
+        return Overview(
+            private=tuple(self._unkept.chats(limit=PRIVATE_LISTED)),
+            pinned=tuple(kept.pinned()),
+            folders=folders,
+            opened={name: tuple(kept.in_folder(name, limit=limit)) for name in folders if name in open_folders},
+            chats=tuple(chats[:limit]),
+            has_more=len(chats) > limit,
+            archived_count=kept.count_archived(),
+        )
+
+    def _catalogue_of(self, conversation_id: str) -> Catalogue:
+        return self._unkept if self._private.conversation(conversation_id) else self._kept
+
+    async def _erase_later(self) -> None:
+        await asyncio.sleep(UNDO_SECONDS)
+        await self._erase(older_than=timedelta(seconds=UNDO_SECONDS - 1))
+
+    async def _erase(self, *, older_than: timedelta) -> None:
+        for catalogue in (self._kept, self._unkept):
+            try:
+                await asyncio.to_thread(catalogue.erase_deleted, older_than=older_than)
+            except StoreError as error:
+                log.warning("what was deleted is not erased yet: %s", error)  # the next start does it
