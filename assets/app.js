@@ -48,10 +48,12 @@
   }, { passive: true });
 
   // Copies: what was typed or answered, without the wrapping and the line below that the page adds.
-  const clean = (text) => {
+  const OURS = /\s*(?:<div class="hearth-(?:meta|failure|file)">[\s\S]*?<\/div>|<div class="hearth-actions [\s\S]*<\/details><\/div>)/g;
+  const clean = (given) => {
+    const text = given.replace(/\s*<div class="hearth-actions [\s\S]*<\/details><\/div>\s*$/, "");
     const typed = text.match(/^<div class="hearth-plain">([\s\S]*)<\/div>$/);
     if (typed) return new DOMParser().parseFromString(typed[1], "text/html").documentElement.textContent;
-    return text.replace(/\s*<div class="hearth-(?:meta|failure)">[\s\S]*?<\/div>/g, "");
+    return text.replace(OURS, "");
   };
   if (navigator.clipboard) {
     const write = navigator.clipboard.writeText.bind(navigator.clipboard);

@@ -28,7 +28,9 @@ PUT_TOGETHER = (
     "chat.welcome.",
     "doctor.",
     "error.",
+    "month.",
     "settings.",
+    "shortcut.",
     "start.",
 )
 COMPOSED_IN_APP_ONLY = {"Store", "SettingsFile", "Keys", "Guard", "EmbeddedEngine", "EndpointEngine"}

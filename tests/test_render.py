@@ -13,40 +13,42 @@ def stored(message: Message, **more: object) -> StoredMessage:
 
 
 def test_a_question_is_shown_as_typed_and_never_as_markup() -> None:
-    (shown,) = render_messages([stored(user("<b>*x*</b>\n\n$1 & $2"))], T)
+    shown, _ = render_messages([stored(user("<b>*x*</b>\n\n$1 & $2"))], T, siblings={})
     assert "<b>" not in shown["content"]
     assert "&lt;b&gt;*x*&lt;/b&gt;&#10;&#10;&#36;1 &amp; &#36;2" in shown["content"]
 
 
 def test_an_answer_ends_in_its_model_tokens_and_speed() -> None:
     item = stored(Message("assistant", (Text("Yes."),)), model="m<1>", usage=UsageReported(5, 12, 34.567))
-    answer, closing = render_messages([item], T)
+    answer, closing = render_messages([item], T, siblings={})
     assert answer["content"] == "Yes."
     assert "m&lt;1&gt; · 12 tokens · 34.6 tokens/s" in closing["content"]
 
 
 def test_what_an_engine_did_not_count_is_not_shown() -> None:
     item = stored(Message("assistant", (Text("Yes."),)), model="m", usage=UsageReported(None, None, None))
-    _, closing = render_messages([item], T)
+    _, closing = render_messages([item], T, siblings={})
     assert "tokens" not in closing["content"]
 
 
 def test_a_failed_answer_says_why_and_keeps_its_text() -> None:
     failure = Failure("settings.unwritable", {"path": "<x>", "reason": "full"})
     item = stored(Message("assistant", (Text("Half"),)), status="failed", failure=failure)
-    answer, closing = render_messages([item], T)
+    answer, closing = render_messages([item], T, siblings={})
     assert answer["content"] == "Half"
     assert "&lt;x&gt; could not be written: full." in closing["content"]
 
 
 def test_an_answer_that_was_ended_says_so_even_without_a_word() -> None:
     for status in ("stopped", "interrupted", "cut"):
-        (shown,) = render_messages([stored(Message("assistant", ()), status=status)], T)
+        (shown,) = render_messages([stored(Message("assistant", ()), status=status)], T, siblings={})
         assert T(f"chat.status.{status}") in shown["content"]
 
 
 def test_reasoning_is_folded_beside_the_answer() -> None:
-    thought, answer = render_messages([stored(Message("assistant", (Reasoning("hm"), Text("Yes."))))], T)
+    thought, answer, _ = render_messages(
+        [stored(Message("assistant", (Reasoning("hm"), Text("Yes."))))], T, siblings={}
+    )
     assert (thought["content"], thought["metadata"]["status"]) == ("hm", "done")
     assert answer["content"].startswith("Yes.")
 
@@ -67,5 +69,5 @@ def test_an_answer_that_has_not_begun_shows_that_it_will() -> None:
 
 
 def test_a_tool_call_is_shown_by_its_name() -> None:
-    shown = render_messages([stored(Message("assistant", (ToolCall("1", "now", "{}"),)))], T)
+    shown = render_messages([stored(Message("assistant", (ToolCall("1", "now", "{}"),)))], T, siblings={})
     assert "now" in shown[0]["metadata"]["title"]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
 from html import escape
-from typing import Any
 
 import gradio as gr
 
@@ -18,10 +17,12 @@ from assistant.errors import HearthError
 from assistant.i18n import Translator
 from assistant.ui.pace import Pace
 from assistant.ui.render import render_live, render_messages
+from assistant.ui.sidebar import Sidebar
+from assistant.ui.state import SCREENFUL, PageState
 from assistant.ui.wiring import Changes, wire
 
-SCREENFUL = 30
-DRAWN_SECONDS = 1.2
+log = logging.getLogger(__name__)
+
 MATHS: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "\\[", "right": "\\]", "display": True},
@@ -29,65 +30,90 @@ MATHS: list[dict[str, str | bool]] = [
 ]
 
 
-@dataclass
-class PageState:
-    """What one open page shows: a chat, and how many of its last messages. Gradio keeps one for each page."""
-
-    conversation: Conversation | None = None
-    shown: int = SCREENFUL
-    asked_for_at: float = field(default_factory=time.monotonic)
-
-    async def is_drawn(self) -> None:
-        """Waits until a page that has just been loaded shows what it was given. What comes sooner may be covered by it
-        again: the browser applies the two in either order (seen in Gradio 6.31)."""
-        await asyncio.sleep(self.asked_for_at + DRAWN_SECONDS - time.monotonic())
-
-
 class ChatTab:
     """Lays the tab out in the Blocks that is open. Handlers read inputs, call the conversation, yield what changed."""
 
-    def __init__(self, conversations: Conversations, configuration: Configuration, t: Translator) -> None:
+    def __init__(
+        self, conversations: Conversations, configuration: Configuration, sidebar: Sidebar, t: Translator
+    ) -> None:
         self._conversations, self._configuration, self._t = conversations, configuration, t
-        self._state = gr.State(PageState())
+        self._sidebar = sidebar
+        self.state = gr.State(PageState())
         with gr.Row(elem_id="chat-bar"):
             self._notice = gr.Markdown(elem_id="notice", container=False, visible=False)
-            self._new = gr.Button(t("chat.new"), elem_id="new-chat", size="sm", scale=0)
         with gr.Column(elem_id="chat-column", scale=1):
             self._earlier = gr.Button(t("chat.earlier"), elem_id="chat-earlier", size="sm", visible=False)
-            self._settled = _chatbot("chat-settled", t("chat.label.settled"), placeholder=self._welcome())
+            self._settled = _chatbot("chat-settled", t("chat.label.settled"), placeholder=self._welcome(None))
             self._live = _chatbot("chat-live", t("chat.label.live"), placeholder="")
         with gr.Column(elem_id="composer", scale=0):
+            with gr.Row(elem_id="composer-asks", visible=False) as self._asks:
+                self._question = gr.Markdown(elem_id="composer-question", container=False)
+                self._yes = gr.Button(t("message.erase"), elem_id="composer-yes", variant="stop", size="sm", scale=0)
+                self._no = gr.Button(t("sidebar.cancel"), elem_id="composer-no", size="sm", scale=0)
             with gr.Row(elem_id="composer-box", equal_height=False):
-                self._text = _composer_text(t("chat.placeholder"))
+                self.text = _composer_text(t("chat.placeholder"))
                 self._send = gr.Button(t("chat.send"), elem_id="chat-send", variant="primary", scale=0)
                 self._stop = gr.Button(t("chat.stop"), elem_id="chat-stop", variant="stop", scale=0, visible=False)
             with gr.Row(elem_id="composer-foot"):
                 self.engine_line = gr.Markdown(engine_words(configuration, t), elem_id="engine-line", container=False)
-                self._retry = gr.Button(t("chat.retry"), elem_id="chat-retry", size="sm", scale=0, visible=False)
+            self._target = gr.Markdown(elem_id="chat-target", container=False)
+        self.outputs = [
+            *(self.state, self._settled, self._live, self._earlier, self._send, self._stop),
+            *(self._notice, self.engine_line, self.text, self._asks, self._question, self._yes, self._target),
+            *sidebar.outputs,
+        ]
 
     def wire(self, blocks: gr.Blocks) -> None:
         """Ties the handlers to the page."""
-        state, text = self._state, self._text
-        whole = [
-            *(state, self._settled, self._live, self._earlier, self._send, self._stop, self._retry),
-            *(self._notice, self.engine_line, text),
-        ]
+        state, text, whole = self.state, self.text, self.outputs
         wire([blocks.load], self._open, inputs=[state], outputs=whole)
         wire([text.submit, self._send.click], self._ask, inputs=[state, text], outputs=whole)
-        wire([self._retry.click], self._ask_again, inputs=[state], outputs=whole)
+        wire([text.change], self._keep_draft, inputs=[state, text], mode="always_last")
         wire([self._stop.click], self._end_answer, inputs=[state])
-        wire([self._new.click], self._begin, inputs=[state], outputs=whole)
+        wire([self._sidebar.new.click], self._begin, inputs=[state, text], outputs=whole)
         wire([self._earlier.click], self._show_earlier, inputs=[state], outputs=whole)
+        wire([self._yes.click], self._erase, inputs=[state], outputs=whole)
+        wire([self._no.click], self._never_mind, inputs=[state, text], outputs=whole)
+
+    async def turn_to(self, page: PageState, conversation: Conversation, *, unsent: str) -> Changes:
+        """Makes the page show another chat, with what was left in its composer; what stands there now is kept."""
+        if page.conversation is not None and not page.editing:
+            await page.conversation.keep_draft(unsent)
+        page.turn_to(conversation)
+        return {self.state: page, self.text: conversation.draft, self._target: ""}
+
+    async def follow(self, page: PageState) -> AsyncGenerator[Changes]:
+        """The page's chat as it is, then frames of a running answer until it rests, or the page shows another chat.
+        An answer may begin or end while the page is handed what came before: it has to rest on both sides of that."""
+        conversation = page.conversation
+        while conversation is not None and page.conversation is conversation:
+            was_at_rest, news = not conversation.is_settling, conversation.news
+            yield await self._whole(page)
+            if was_at_rest and not conversation.is_settling:
+                return
+            async for changes in self._frames(page, conversation):
+                yield changes
+            if conversation.live is None and conversation.is_settling and not was_at_rest:
+                await news.wait()  # for the title
+
+    def told(self, error: HearthError | None) -> Changes:
+        """The banner with an error, or no banner."""
+        if error is None:
+            return {self._notice: gr.update(value="", visible=False)}
+        message, hint = escape(error.message_in(self._t)), escape(error.hint_in(self._t))
+        return {self._notice: gr.update(value=f"<strong>{message}</strong> {hint}", visible=True)}
 
     async def _open(self, page: PageState) -> AsyncGenerator[Changes]:
         page.asked_for_at = time.monotonic()
         try:
-            page.conversation = await self._conversations.last()
+            page.turn_to(await self._conversations.last())
         except HearthError as error:
-            yield {self._notice: self._told(error)}
+            yield self.told(error)
             return
-        yield {self._state: page}
-        async for changes in self._follow(page):
+        assert page.conversation is not None  # noqa: S101  # for the type checker
+        draft = page.conversation.draft
+        yield {self.state: page} | ({self.text: draft} if draft else {})  # a quick hand may have typed already
+        async for changes in self.follow(page):
             yield changes
 
     async def _ask(self, page: PageState, question: str) -> AsyncGenerator[Changes]:
@@ -95,53 +121,64 @@ class ChatTab:
             conversation = page.conversation = page.conversation or await self._conversations.last()
             if conversation.live is not None or not question.strip():
                 return  # the words stay where they are
-            await conversation.send(question)
+            if page.editing:
+                await conversation.edit(page.editing, question)
+                page.editing = ""
+            else:
+                await conversation.send(question)
+            draft = conversation.draft if conversation.draft != question else ""
+            await conversation.keep_draft(draft)
         except HearthError as error:
-            yield {self._notice: self._told(error)}
+            yield self.told(error)
             return
         await page.is_drawn()
-        yield {self._state: page, self._text: ""}
-        async for changes in self._follow(page):
+        yield {self.state: page, self.text: draft}
+        async for changes in self.follow(page):
             yield changes
 
-    async def _ask_again(self, page: PageState) -> AsyncGenerator[Changes]:
-        if page.conversation is None:
-            return
+    async def _keep_draft(self, page: PageState, text: str) -> None:
+        chat = page.conversation
+        if chat is None or page.editing or (chat.live is not None and chat.settled[-1].message.text == text):
+            return  # what was sent comes once more, late
         try:
-            await page.conversation.retry()
-        except HearthError as error:
-            yield {self._notice: self._told(error)}
-            return
-        async for changes in self._follow(page):
-            yield changes
+            await chat.keep_draft(text)
+        except HearthError:
+            log.warning("a draft could not be saved")  # it stands in the composer, and is tried again
 
     async def _end_answer(self, page: PageState) -> None:
         if page.conversation is not None:
             await page.conversation.stop()
 
-    async def _begin(self, page: PageState) -> Changes:
+    async def _begin(self, page: PageState, text: str) -> AsyncGenerator[Changes]:
         try:
-            page.conversation = await self._conversations.new()
+            page.shows_archived = False
+            yield await self.turn_to(page, await self._conversations.new(), unsent=text)
         except HearthError as error:
-            return {self._notice: self._told(error)}
-        page.shown = SCREENFUL
-        return {self._state: page} | self._whole(page)
+            yield self.told(error)
+            return
+        async for changes in self.follow(page):
+            yield changes
 
-    def _show_earlier(self, page: PageState) -> Changes:
+    async def _show_earlier(self, page: PageState) -> Changes:
         page.shown += SCREENFUL
-        return self._whole(page)
+        return await self._whole(page)
 
-    async def _follow(self, page: PageState) -> AsyncGenerator[Changes]:
-        """The page's chat as it is, then frames of a running answer until it rests, or the page shows another chat.
-        An answer may begin or end while the page is handed what came before: it has to rest on both sides of that."""
-        conversation = page.conversation
-        while conversation is not None and page.conversation is conversation:
-            was_at_rest = conversation.live is None
-            yield self._whole(page)
-            if was_at_rest and conversation.live is None:
-                return
-            async for changes in self._frames(page, conversation):
-                yield changes
+    async def _erase(self, page: PageState) -> AsyncGenerator[Changes]:
+        page.asked, message_id = "", page.asked_about
+        try:
+            if page.conversation is not None:
+                await page.conversation.erase(message_id)
+        except HearthError as error:
+            yield self.told(error)
+            return
+        async for changes in self.follow(page):
+            yield changes
+
+    async def _never_mind(self, page: PageState, text: str) -> Changes:
+        """Leaves the editing of a question, or the question whether to delete; the composer gets back what it had."""
+        was_editing, page.editing, page.asked = page.editing, "", ""
+        draft = page.conversation.draft if page.conversation and was_editing else text
+        return {self.text: draft} | await self._whole(page)
 
     async def _frames(self, page: PageState, conversation: Conversation) -> AsyncGenerator[Changes]:
         pace = Pace()
@@ -152,36 +189,55 @@ class ChatTab:
             await news.wait()
             await asyncio.sleep(max(0.0, pace.interval_seconds - (time.monotonic() - began)))
 
-    def _whole(self, page: PageState) -> Changes:
-        """Everything on the tab as the page's chat now has it."""
+    async def _whole(self, page: PageState) -> Changes:
+        """Everything on the tab and in the side bar as the page's chat now has it."""
         conversation, t = page.conversation, self._t
+        try:
+            sidebar = await self._sidebar.changes(page)
+        except HearthError:
+            sidebar: Changes = {}  # the chat goes on without it
         messages = conversation.settled if conversation else ()
         live = conversation.live if conversation else None
         is_running = live is not None
-        placeholder = "" if is_running else self._welcome()
+        placeholder = "" if is_running else self._welcome(conversation)
         unsaved = conversation.unsaved if conversation else None
+        shown = render_messages(messages[-page.shown :], t, siblings=conversation.siblings if conversation else {})
         return {
-            self._settled: gr.update(value=render_messages(messages[-page.shown :], t), placeholder=placeholder),
+            **sidebar,
+            **self.told(unsaved or self._configuration.notice),
+            **self._asking(page),
+            self._settled: gr.update(value=shown, placeholder=placeholder),
             self._live: render_live(live, t),
             self._earlier: gr.update(visible=len(messages) > page.shown),
             self._send: gr.update(visible=not is_running),
             self._stop: gr.update(visible=is_running),
-            self._retry: gr.update(visible=conversation is not None and conversation.can_retry),
-            self._notice: self._told(unsaved or self._configuration.notice),
-            self.engine_line: engine_words(self._configuration, t),
+            self._target: f'<span class="hearth-target-{page.target}"></span>' if page.target else "",
+            self.engine_line: self._foot_words(conversation),
         }
 
-    def _welcome(self) -> str:
-        """The empty chat: a greeting, and honest words about who will answer."""
-        who = "endpoint" if self._configuration.target.endpoint else "starter"
-        return f"# {self._t('chat.welcome')}\n\n{self._t(f'chat.welcome.{who}')}"
+    def _asking(self, page: PageState) -> Changes:
+        """The line above the composer: that an earlier question is edited, or whether to delete."""
+        words = self._t("message.editing") if page.editing else ""
+        if page.asked == "erase":
+            words = self._t("message.erase.question")
+        return {
+            self._asks: gr.update(visible=bool(words)),
+            self._question: words,
+            self._yes: gr.update(visible=page.asked == "erase"),
+        }
 
-    def _told(self, error: HearthError | None) -> dict[str, Any]:
-        """The banner with an error, or no banner."""
-        if error is None:
-            return gr.update(value="", visible=False)
-        message, hint = escape(error.message_in(self._t)), escape(error.hint_in(self._t))
-        return gr.update(value=f"<strong>{message}</strong> {hint}", visible=True)
+    def _foot_words(self, conversation: Conversation | None) -> str:
+        words = engine_words(self._configuration, self._t)
+        is_private = conversation is not None and self._conversations.is_private(conversation)
+        return f"{self._t('chat.private')} · {words}" if is_private else words
+
+    def _welcome(self, conversation: Conversation | None) -> str:
+        """The empty chat: a greeting, and honest words about who will answer."""
+        t = self._t
+        if conversation is not None and self._conversations.is_private(conversation):
+            return f"# {t('chat.welcome.private')}\n\n{t('chat.welcome.private.about')}"
+        who = "endpoint" if self._configuration.target.endpoint else "starter"
+        return f"# {t('chat.welcome')}\n\n{t(f'chat.welcome.{who}')}"
 
 
 def engine_words(configuration: Configuration, t: Translator) -> str:

@@ -19,8 +19,10 @@ from assistant.i18n import Translator
 from assistant.paths import asset
 from assistant.ui import theme
 from assistant.ui.chat import ChatTab
+from assistant.ui.commands import Commands
 from assistant.ui.network_page import NetworkPage
 from assistant.ui.settings_tab import SettingsTab, TargetCheck
+from assistant.ui.sidebar import Sidebar
 
 NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
@@ -30,6 +32,15 @@ NO_TELEMETRY: TelemetryConfig = {
     "auto_configure": False,
 }
 LARGEST_UPLOAD = "200mb"
+SHORTCUTS = {  # what commands.js listens to; on a Mac, Cmd stands for Ctrl
+    "new": "Ctrl Shift O",
+    "search": "Ctrl K",
+    "previous": "Alt ↑",
+    "next": "Alt ↓",
+    "sidebar": "Ctrl B",
+    "write": "Shift Esc",
+    "list": "Ctrl /",
+}
 
 
 def build_page(
@@ -44,9 +55,11 @@ def build_page(
     t = Translator("en")
     with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=True, fill_height=True) as blocks:
         mark = gr.Markdown(theme.theme_mark(configuration.settings.theme), elem_id="theme-mark", container=False)
-        with gr.Tabs(elem_id="tabs"):
+        gr.Button(t("sidebar.toggle"), elem_id="sidebar-toggle")
+        sidebar = Sidebar(conversations, t)
+        with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(t("tab.chat"), elem_id="tab-chat", id="chat", scale=1):
-                chat = ChatTab(conversations, configuration, t)
+                chat = ChatTab(conversations, configuration, sidebar, t)
             with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:  # noqa: SIM117
                 with gr.Tabs(elem_id="settings-pages"):
                     with gr.Tab(t("settings.general"), elem_id="page-general", id="general"):
@@ -55,7 +68,11 @@ def build_page(
                         )
                     with gr.Tab(t("network.title"), elem_id="page-network", id="network") as network_tab:
                         network = NetworkPage(configuration, visits, t)
+        commands = Commands(conversations, chat, sidebar)
+        gr.Markdown(shortcuts(t), elem_id="shortcuts", container=False)
         chat.wire(blocks)
+        sidebar.wire(chat.state)
+        commands.wire(tabs)
         settings.wire(blocks, tab)
         network.wire(blocks, network_tab)
     blocks.queue(default_concurrency_limit=None, max_size=64)
@@ -78,6 +95,14 @@ def build_page(
         max_file_size=LARGEST_UPLOAD,
         favicon_path=str(asset("icons", "hearth.png")),
     )
+
+
+def shortcuts(t: Translator) -> str:
+    """The list of keys, which commands.js shows and hides."""
+    rows = "".join(
+        f"<tr><td><kbd>{keys}</kbd></td><td>{t(f'shortcut.{name}')}</td></tr>" for name, keys in SHORTCUTS.items()
+    )
+    return f"<div><h2>{t('sidebar.shortcuts')}</h2><table>{rows}</table><p>{t('shortcut.close')}</p></div>"
 
 
 def upload_folder() -> Path | None:

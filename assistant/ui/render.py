@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from assistant.answer import Answer
 from assistant.events import UsageReported
 from assistant.i18n import Translator
-from assistant.messages import Message
+from assistant.messages import Attachment, Message
 from assistant.records import Failure, StoredMessage
+from assistant.ui.actions import answer_actions, question_actions
+from assistant.ui.links import as_html
 from assistant.ui.weight import is_heavy
 
 ChatbotMessage = dict[str, Any]
 
 
-def render_messages(messages: Sequence[StoredMessage], t: Translator) -> list[ChatbotMessage]:
-    """Finished messages, each answer with its closing line: model and speed, or why it ended early."""
+def render_messages(
+    messages: Sequence[StoredMessage], t: Translator, *, siblings: Mapping[str, tuple[str, ...]]
+) -> list[ChatbotMessage]:
+    """Finished messages, each with what can be done with it, each answer with its closing line: model and speed, or why
+    it ended early. `siblings` are the versions of each message that has more than one."""
     shown: list[ChatbotMessage] = []
-    for item in messages:
-        if item.message.role == "user":
-            shown.append({"role": "user", "content": plain(item.message.text)})
-        elif item.message.role == "assistant":
-            shown += _assistant(item.message, closing_line(item, t), t, thinking=False)
+    for is_answer, run in groupby(messages, key=lambda item: item.message.role in ("assistant", "tool")):
+        items = list(run)
+        if is_answer:
+            shown += _answer(items, siblings.get(items[0].id, ()), t)
+            continue
+        for item in items:
+            if item.message.role == "user":
+                actions = question_actions(item, siblings.get(item.id, ()), t)
+                said = (plain(item.message.text), _files(item.message) + actions)
+                shown += [{"role": "user", "content": content} for content in said]
     return shown
+
+
+def _answer(said: Sequence[StoredMessage], siblings: tuple[str, ...], t: Translator) -> list[ChatbotMessage]:
+    shown: list[ChatbotMessage] = []
+    *earlier, last = said
+    for item in earlier:
+        if item.message.role == "assistant":
+            shown += _assistant(item.message, closing_line(item, t), t, thinking=False)
+    closing = _files(last.message) + closing_line(last, t) + answer_actions(said, siblings, t)
+    if last.message.role == "assistant":
+        return shown + _assistant(last.message, closing, t, thinking=False)
+    return [*shown, {"role": "assistant", "content": closing}]
+
+
+def _files(message: Message) -> str:
+    """The names of what belongs to a message."""
+    names = [part.name for part in message.parts if isinstance(part, Attachment)]
+    return "".join(f'<div class="hearth-file">{as_html(name)}</div>' for name in names)
 
 
 def render_live(answer: Answer | None, t: Translator) -> list[ChatbotMessage]:

@@ -10,6 +10,7 @@ from assistant.paths import asset
 from assistant.settings import ThemeChoice
 
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Ubuntu", "Cantarell", "sans-serif")
+SCRIPTS = ("app.js", "commands.js")
 MONOSPACE_FONTS = ("ui-monospace", "SF Mono", "Cascadia Code", "DejaVu Sans Mono", "monospace")
 
 
@@ -25,7 +26,7 @@ def stylesheet() -> Path:
 
 def head() -> str:
     """What goes into the page's head. The script stands in the page: Gradio's own hooks would need eval."""
-    return f"<script>{asset('app.js').read_text(encoding='utf-8')}</script>"
+    return "".join(f"<script>{asset(name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
 
 
 def theme_mark(choice: ThemeChoice) -> str:

@@ -100,7 +100,7 @@ def test_a_failed_answer_says_why_and_retry_asks_again(page: Page, serve: Serve)
         ask(page, "Hello?")
         expect(page.locator("#chat-settled .hearth-failure")).to_be_visible()
         expect(page.locator("#chat-settled")).to_contain_text("Half")
-        page.click("#chat-retry")
+        page.locator("#chat-settled .hearth-do-retry").last.click()
         expect(page.locator("#chat-settled")).to_contain_text("Whole.")
         expect(page.locator("#chat-settled .user.message")).to_have_count(1)
 

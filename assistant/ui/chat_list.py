@@ -1,0 +1,141 @@
+"""The side bar's lists as HTML: pure functions from what the catalogue found to text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from html import escape
+from itertools import groupby
+
+from assistant.catalogue import Found
+from assistant.conversations import Overview
+from assistant.i18n import Translator
+from assistant.records import StoredConversation
+from assistant.ui.links import as_html, link
+
+MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+
+
+def render_overview(
+    overview: Overview, t: Translator, *, current: str, open_folders: frozenset[str], today: date
+) -> str:
+    """Private chats, pinned ones, folders, then the others by day."""
+    parts = [
+        _group(t("sidebar.private"), overview.private, t, current=current, is_private=True),
+        _group(t("sidebar.pinned"), overview.pinned, t, current=current),
+        *(
+            _folder(name, size, overview.opened.get(name, ()), t, current=current, is_open=name in open_folders)
+            for name, size in overview.folders.items()
+        ),
+    ]
+    for day, chats in groupby(overview.chats, key=lambda chat: day_words(chat.updated_at, today, t)):
+        parts.append(_group(day, list(chats), t, current=current))
+    if overview.has_more:
+        parts.append(link("more", "chats", t("sidebar.more"), classes="hearth-wide"))
+    return _list(parts) or _empty(t("sidebar.empty"))
+
+
+def render_archived(chats: Sequence[StoredConversation], t: Translator, *, current: str) -> str:
+    """The chats that were put away, and the way back."""
+    back = link("archived", "close", t("sidebar.back"), classes="hearth-wide")
+    rows = _group(t("sidebar.archived"), chats, t, current=current) or _empty(t("sidebar.archived.empty"))
+    return _list([back, rows])
+
+
+def render_found(found: Sequence[Found], t: Translator, *, current: str) -> str:
+    """What a search brought: each chat's title, and below it the sentence that matches."""
+    if not found:
+        return _empty(t("sidebar.nothing"))
+    rows: list[str] = []
+    for item in found:
+        chat = item.conversation
+        is_current = " hearth-current" if chat.id == current else ""
+        if not item.message_id:
+            rows.append(f'<div class="hearth-hit{is_current}">{link("open", chat.id, title_of(chat, t))}</div>')
+            continue
+        words = _marked(item.excerpt)
+        rows.append(
+            f'<div class="hearth-hit{is_current}">'
+            f'<a class="hearth-do" href="#hearth/jump/{chat.id}.{item.message_id}">'
+            f"<b>{as_html(title_of(chat, t))}</b><span>{words}</span></a></div>"
+        )
+    return _list([f"<h3>{as_html(t('sidebar.found'))}</h3>", *rows])
+
+
+def title_of(chat: StoredConversation, t: Translator) -> str:
+    """A chat's title, or what stands for one that has none yet."""
+    draft = " ".join(chat.draft.split())[:60]
+    return chat.title or (t("sidebar.draft", words=draft) if draft else t("sidebar.untitled"))
+
+
+def day_words(moment: datetime, today: date, t: Translator) -> str:
+    """When that was, as people say it: today, yesterday, the week, the month, the month's name."""
+    day = moment.astimezone().date()
+    if day >= today:
+        return t("day.today")
+    if day == today - timedelta(days=1):
+        return t("day.yesterday")
+    if day > today - timedelta(days=7):
+        return t("day.week")
+    if day > today - timedelta(days=30):
+        return t("day.month")
+    return t("day.named-month", month=t(f"month.{MONTHS[day.month - 1]}"), year=day.year)
+
+
+def _group(
+    title: str, chats: Sequence[StoredConversation], t: Translator, *, current: str, is_private: bool = False
+) -> str:
+    if not chats:
+        return ""
+    rows = "".join(_row(chat, t, is_current=chat.id == current, is_private=is_private) for chat in chats)
+    return f"<h3>{as_html(title)}</h3>{rows}"
+
+
+def _folder(
+    name: str, size: int, chats: Sequence[StoredConversation], t: Translator, *, current: str, is_open: bool
+) -> str:
+    """A folder; its chats are asked for when it is opened."""
+    mark = "▾" if is_open else "▸"
+    head = link("folder", name, f"{mark} {name} ({size})", classes="hearth-folder")
+    rows = "".join(_row(chat, t, is_current=chat.id == current) for chat in chats) if is_open else ""
+    return f'{head}<div class="hearth-inside">{rows}</div>'
+
+
+def _row(chat: StoredConversation, t: Translator, *, is_current: bool, is_private: bool = False) -> str:
+    title = title_of(chat, t)
+    name = link("open", chat.id, title, title=title)
+    menu = _menu(chat, t, is_private=is_private)
+    return f'<div class="hearth-row{" hearth-current" if is_current else ""}">{name}{menu}</div>'
+
+
+def _menu(chat: StoredConversation, t: Translator, *, is_private: bool) -> str:
+    pin = ("unpin", t("sidebar.unpin")) if chat.is_pinned else ("pin", t("sidebar.pin"))
+    archive = ("unarchive", t("sidebar.unarchive")) if chat.is_archived else ("archive", t("sidebar.archive"))
+    verbs = [("rename", t("sidebar.rename")), pin, ("move", t("sidebar.move")), archive]
+    links = [link(verb, chat.id, words) for verb, words in (verbs[:1] if is_private else verbs)]
+    links.append(link("delete", chat.id, t("sidebar.delete"), classes="hearth-bad"))
+    tip = as_html(t("sidebar.menu", title=title_of(chat, t)))
+    return (
+        f'<details class="hearth-more"><summary title="{tip}">⋯</summary>'
+        f'<div class="hearth-menu">{"".join(links)}</div></details>'
+    )
+
+
+def _marked(excerpt: str) -> str:
+    """The sentence with its hits marked."""
+    text = escape(" ".join(re.sub(r"[*`#]+", "", excerpt).split())).replace("$", "&#36;")
+    return text.replace("\x02", "<mark>").replace("\x03", "</mark>")
+
+
+def _list(parts: Iterable[str]) -> str:
+    """One line: a blank one would end the HTML for Markdown."""
+    inside = "".join(part for part in parts if part)
+    return f'<div class="hearth-list">{inside}</div>' if inside else ""
+
+
+def _empty(words: str) -> str:
+    return f'<div class="hearth-list"><p class="hearth-none">{as_html(words)}</p></div>'

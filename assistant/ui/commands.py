@@ -1,0 +1,126 @@
+"""What happens when one of our links (see `links`) is clicked: commands.js puts it into a field that nobody sees."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import gradio as gr
+
+from assistant.conversation import Conversation
+from assistant.conversations import UNDO_SECONDS, Conversations
+from assistant.errors import HearthError
+from assistant.ui.chat import ChatTab
+from assistant.ui.links import parse
+from assistant.ui.sidebar import Sidebar
+from assistant.ui.state import PageState
+from assistant.ui.wiring import Changes, wire
+
+
+class Commands:
+    """Lays the field out in the Blocks that is open, and does what comes through it. A command about a chat or a
+    message that is not there (any more) does nothing."""
+
+    def __init__(self, conversations: Conversations, chat: ChatTab, sidebar: Sidebar) -> None:
+        self._conversations, self._chat, self._sidebar = conversations, chat, sidebar
+        self._field = gr.Textbox(elem_id="command", show_label=False, label="command", container=False, max_lines=1)
+
+    def wire(self, tabs: gr.Tabs) -> None:
+        """Ties the handler to the page. A command that shows a chat brings its tab to the front."""
+        inputs = [self._chat.state, self._field, self._chat.text]
+        self._tabs = tabs
+        wire([self._field.submit], self._run, inputs=inputs, outputs=[*self._chat.outputs, tabs], mode="multiple")
+
+    async def _run(self, page: PageState, command: str, unsent: str) -> AsyncGenerator[Changes]:
+        verb, what = parse(command)
+        try:
+            async for changes in self._do(page, verb, what, unsent):
+                yield changes
+        except HearthError as error:
+            yield self._chat.told(error)
+
+    async def _do(self, page: PageState, verb: str, what: str, unsent: str) -> AsyncGenerator[Changes]:
+        if verb in ("rename", "move"):
+            yield await self._sidebar.open_form(page, verb, what)
+            return
+        if await self._sidebar.act(page, verb, what):
+            yield await self._sidebar.changes(page)
+            return
+        if verb in ("edit", "erase"):
+            changes = self._ask_first(page, verb, what)
+            if changes is None:
+                return
+            yield changes
+        elif (other := await self._other_chat(page, verb, what)) is not None:
+            yield {self._tabs: gr.update(selected="chat")} | await self._chat.turn_to(page, other, unsent=unsent)
+            if verb == "jump":
+                await self._jump(page, what.partition(".")[2])
+        elif page.conversation is None or not await _change_tree(page.conversation, verb, what):
+            return
+        async for changes in self._chat.follow(page):
+            yield changes
+        if verb == "delete":
+            await asyncio.sleep(UNDO_SECONDS)
+            if page.deleted == what:
+                page.deleted = ""
+                yield await self._sidebar.changes(page)
+
+    async def _other_chat(self, page: PageState, verb: str, what: str) -> Conversation | None:
+        """The chat that a command shows; None for a command that stays with the one that is shown."""
+        match verb:
+            case "open" | "jump":
+                return await self._conversations.open(what.partition(".")[0])
+            case "private":
+                return await self._conversations.new_private()
+            case "split":
+                return await self._conversations.split(page.conversation, what) if page.conversation else None
+            case "restore":
+                page.deleted = ""
+                return await self._conversations.restore(what)
+            case "delete":
+                await self._conversations.delete(what)
+                page.deleted = what
+                shown = page.conversation
+                return await self._conversations.last() if shown is None or shown.id == what else shown
+            case _:
+                return None
+
+    def _ask_first(self, page: PageState, verb: str, what: str) -> Changes | None:
+        """Puts an earlier question into the composer, or asks whether to delete; None where there is no such message,
+        or an answer runs that might be about it."""
+        found = page.conversation.message(what) if page.conversation else None
+        if found is None or page.conversation is None or page.conversation.live is not None:
+            return None
+        if verb == "edit":
+            page.editing, page.asked = what, ""
+            return {self._chat.text: found.message.text}
+        page.asked, page.asked_about = "erase", what
+        return {self._chat.state: page}
+
+    async def _jump(self, page: PageState, message_id: str) -> None:
+        """Makes the page hold a message that may be in another branch, and far from the end."""
+        conversation = page.conversation
+        if conversation is None:
+            return
+        if conversation.message(message_id) is None:
+            await conversation.show(message_id)
+        place = next((i for i, item in enumerate(conversation.settled) if item.id == message_id), None)
+        if place is not None:
+            page.shown = max(page.shown, len(conversation.settled) - place + 4)
+            page.target = message_id
+
+
+async def _change_tree(conversation: Conversation, verb: str, message_id: str) -> bool:
+    """Does what a link below a message says; whether it was one of those."""
+    match verb:
+        case "retry":
+            await conversation.retry(message_id)
+        case "continue":
+            await conversation.go_on(message_id)
+        case "show":
+            await conversation.show(message_id)
+        case "branch":
+            await conversation.branch_from(message_id)
+        case _:
+            return False
+    return True
