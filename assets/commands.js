@@ -21,6 +21,7 @@
   };
 
   const hereOnly = { shortcuts: () => showShortcuts(true) };
+  const ofMessages = ["edit", "retry", "continue", "show", "branch", "split", "erase"];
   const showsAnotherChat = ["open", "jump", "private"];
   addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href^='#hearth/']");
@@ -30,6 +31,7 @@
     event.stopPropagation();
     const command = link.getAttribute("href").slice("#hearth/".length);
     const verb = command.split("/")[0];
+    if (link.closest("#chat-column") && !ofMessages.includes(verb)) return; // a model wrote it
     if (hereOnly[verb]) { hereOnly[verb](); return; }
     send(command);
     if (showsAnotherChat.includes(verb)) {

@@ -80,7 +80,9 @@ class ChatTab:
         if page.conversation is not None and not page.editing:
             await page.conversation.keep_draft(unsent)
         page.turn_to(conversation)
-        return {self.state: page, self.text: conversation.draft, self._target: ""}
+        # An empty composer is left alone: a quick hand may have begun to type in it.
+        words = {self.text: conversation.draft} if unsent or conversation.draft else {}
+        return {self.state: page, self._target: ""} | words
 
     async def follow(self, page: PageState) -> AsyncGenerator[Changes]:
         """The page's chat as it is, then frames of a running answer until it rests, or the page shows another chat.
@@ -106,7 +108,8 @@ class ChatTab:
     async def _open(self, page: PageState) -> AsyncGenerator[Changes]:
         page.asked_for_at = time.monotonic()
         try:
-            page.turn_to(await self._conversations.last())
+            async with page.turning:
+                page.turn_to(await self._conversations.last())
         except HearthError as error:
             yield self.told(error)
             return
@@ -118,7 +121,8 @@ class ChatTab:
 
     async def _ask(self, page: PageState, question: str) -> AsyncGenerator[Changes]:
         try:
-            conversation = page.conversation = page.conversation or await self._conversations.last()
+            async with page.turning:
+                conversation = page.conversation = page.conversation or await self._conversations.last()
             if conversation.live is not None or not question.strip():
                 return  # the words stay where they are
             if page.editing:
@@ -152,7 +156,9 @@ class ChatTab:
     async def _begin(self, page: PageState, text: str) -> AsyncGenerator[Changes]:
         try:
             page.shows_archived = False
-            yield await self.turn_to(page, await self._conversations.new(), unsent=text)
+            async with page.turning:
+                turned = await self.turn_to(page, await self._conversations.new(), unsent=text)
+            yield turned
         except HearthError as error:
             yield self.told(error)
             return

@@ -51,10 +51,8 @@ class Commands:
             if changes is None:
                 return
             yield changes
-        elif (other := await self._other_chat(page, verb, what)) is not None:
-            yield {self._tabs: gr.update(selected="chat")} | await self._chat.turn_to(page, other, unsent=unsent)
-            if verb == "jump":
-                await self._jump(page, what.partition(".")[2])
+        elif (turned := await self._turn(page, verb, what, unsent)) is not None:
+            yield {self._tabs: gr.update(selected="chat")} | turned
         elif page.conversation is None or not await _change_tree(page.conversation, verb, what):
             return
         async for changes in self._chat.follow(page):
@@ -64,6 +62,17 @@ class Commands:
             if page.deleted == what:
                 page.deleted = ""
                 yield await self._sidebar.changes(page)
+
+    async def _turn(self, page: PageState, verb: str, what: str, unsent: str) -> Changes | None:
+        """Shows another chat; None for a command that does not."""
+        async with page.turning:
+            other = await self._other_chat(page, verb, what)
+            if other is None:
+                return None
+            changes = await self._chat.turn_to(page, other, unsent=unsent)
+            if verb == "jump":
+                await self._jump(page, what.partition(".")[2])
+            return changes
 
     async def _other_chat(self, page: PageState, verb: str, what: str) -> Conversation | None:
         """The chat that a command shows; None for a command that stays with the one that is shown."""

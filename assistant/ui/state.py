@@ -32,6 +32,7 @@ class PageState:
     asked: Question = ""
     asked_about: str = ""
     deleted: str = ""  # the chat that can be had back
+    turning: asyncio.Lock = field(default_factory=asyncio.Lock)  # held until the page shows the chat it was told to
     asked_for_at: float = field(default_factory=time.monotonic)
 
     async def is_drawn(self) -> None:

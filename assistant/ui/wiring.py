@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Literal
 
 import gradio as gr
@@ -23,10 +26,26 @@ def wire(
     says what becomes of triggers that come while it runs: none counts, each does, or the last one, as after typing."""
     return gr.on(
         list(triggers),
-        handler,
+        _never_silent(handler, outputs) if inspect.isasyncgenfunction(handler) else handler,
         list(inputs),
         list(outputs),
         show_progress="hidden",
         api_visibility="private",
         trigger_mode=mode,
     )
+
+
+def _never_silent(handler: Callable[..., AsyncGenerator[Changes]], outputs: Sequence[Any]) -> Callable[..., Any]:
+    """The handler, saying "no change" where it would yield nothing: Gradio 6.31 then empties every output."""
+
+    @functools.wraps(handler)
+    async def told(*inputs: Any) -> AsyncGenerator[Changes]:
+        is_silent = True
+        async with aclosing(handler(*inputs)) as changes:
+            async for change in changes:
+                is_silent = False
+                yield change
+        if is_silent:
+            yield {outputs[0]: gr.update()}
+
+    return told

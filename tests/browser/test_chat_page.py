@@ -326,3 +326,14 @@ def test_the_page_asks_nobody_but_this_hearth(page: Page, serve: Serve) -> None:
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs a checkout")
 def test_the_picture_in_the_readme_is_there() -> None:
     assert asset("screenshot.png").is_file()
+
+
+def test_a_question_without_a_word_changes_nothing(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Answer()) as server:
+        open_hearth(page, serve("--endpoint", server.url))
+        ask(page, "Hello?")
+        expect(page.locator("#chat-settled")).to_contain_text("Hello, world!")
+        ask(page, "   ")
+        page.wait_for_timeout(700)
+        expect(page.locator("#chat-settled")).to_contain_text("Hello, world!")
+        expect(page.locator("#chat-send")).to_have_text("Send")

@@ -1,0 +1,304 @@
+"""Chats and their branches as a person handles them: by mouse, and by keyboard alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.conftest import Served
+from tests.fake_endpoint import fake_endpoint
+from tests.fake_steps import Answer, Silence
+
+pytestmark = pytest.mark.browser
+Serve = Callable[..., Served]
+
+
+def open_hearth(page: Page, served: Served) -> None:
+    page.goto(served.address)
+    expect(page.locator("#chat-input textarea")).to_be_visible()
+    page.wait_for_timeout(1500)  # what the page loads with is drawn
+
+
+def ask(page: Page, question: str) -> None:
+    page.fill("#chat-input textarea", question)
+    page.press("#chat-input textarea", "Enter")
+
+
+def settled(page: Page) -> Locator:
+    return page.locator("#chat-settled")
+
+
+def chat_row(page: Page, title: str) -> Locator:
+    return page.locator("#chat-list .hearth-row", has_text=title)
+
+
+def choose(page: Page, title: str, command: str) -> None:
+    """A command of a chat's menu."""
+    row = chat_row(page, title)
+    row.hover()
+    row.locator("summary").click()
+    row.locator(f".hearth-do-{command}").click()
+
+
+def act(page: Page, where: str, command: str) -> None:
+    """What can be done with the message that says `where`."""
+    row = settled(page).locator(".message-row", has_text=where).last
+    row.hover()
+    link = row.locator(f".hearth-do-{command}")
+    if not link.is_visible():
+        row.locator("summary").click()
+    link.click()
+
+
+def test_an_edited_question_and_a_retried_answer_stand_beside_the_first_ones(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Answer(("First.",)), Answer(("Second.",)), Answer(("Third.",))) as server:
+        open_hearth(page, serve("--endpoint", server.url))
+        ask(page, "What is red?")
+        expect(settled(page)).to_contain_text("First.")
+        act(page, "First.", "retry")
+        expect(settled(page)).to_contain_text("Second.")
+        expect(settled(page).locator(".hearth-versions")).to_contain_text("2 / 2")
+
+        act(page, "What is red?", "edit")
+        expect(page.locator("#chat-input textarea")).to_have_value("What is red?")
+        ask(page, "What is blue?")
+        expect(settled(page)).to_contain_text("Third.")
+        assert [message["content"] for message in server.chats[-1].body["messages"]][-1] == "What is blue?"
+
+        settled(page).get_by_title("Earlier version").click()
+        expect(settled(page)).to_contain_text("Second.")
+        settled(page).get_by_title("Earlier version").last.click()
+        expect(settled(page)).to_contain_text("First.")
+
+
+def test_a_stopped_answer_is_gone_on_with_and_its_first_version_stays(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Silence(after=("Half a ",)), Answer(("loaf.",))) as server:
+        open_hearth(page, serve("--endpoint", server.url))
+        ask(page, "What is better than none?")
+        expect(page.locator("#chat-live")).to_contain_text("Half a")
+        page.click("#chat-stop")
+        expect(settled(page)).to_contain_text("stopped")
+        act(page, "Half a", "continue")
+        expect(settled(page)).to_contain_text("Half a loaf.")
+        expect(settled(page).locator(".hearth-versions")).to_contain_text("2 / 2")
+        asked = [message["role"] for message in server.chats[-1].body["messages"]]
+        assert asked[-3:] == ["user", "assistant", "user"]
+
+
+def test_a_branch_begins_at_any_message_and_can_be_a_chat_of_its_own(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Answer(("One.",)), Answer(("Two.",)), Answer(("Three.",)), title="Counting") as server:
+        open_hearth(page, serve("--endpoint", server.url))
+        for question, answer in (("First?", "One."), ("Second?", "Two.")):
+            ask(page, question)
+            expect(settled(page)).to_contain_text(answer)
+        act(page, "One.", "branch")
+        expect(settled(page)).not_to_contain_text("Second?")
+        ask(page, "Third?")
+        expect(settled(page)).to_contain_text("Three.")
+        expect(settled(page).locator(".hearth-versions")).to_contain_text("2 / 2")
+        expect(chat_row(page, "Counting")).to_have_count(1)
+
+        act(page, "One.", "split")
+        expect(chat_row(page, "Counting")).to_have_count(2)
+        expect(settled(page)).to_contain_text("One.")
+        expect(settled(page)).not_to_contain_text("Third?")
+
+
+def test_a_message_is_deleted_with_what_follows_it_after_a_yes(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Answer(("One.",)), Answer(("Two.",))) as server:
+        open_hearth(page, serve("--endpoint", server.url))
+        for question, answer in (("First?", "One."), ("Second?", "Two.")):
+            ask(page, question)
+            expect(settled(page)).to_contain_text(answer)
+        act(page, "Second?", "erase")
+        expect(page.locator("#composer-question")).to_contain_text("everything that follows")
+        page.click("#composer-no")
+        expect(settled(page)).to_contain_text("Two.")
+        act(page, "Second?", "erase")
+        page.click("#composer-yes")
+        expect(settled(page)).not_to_contain_text("Second?")
+        expect(settled(page)).to_contain_text("One.")
+
+
+def test_the_engine_names_a_chat_and_the_first_words_do_until_then(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Silence(after=("Red",)), Answer(("Blue.",)), title='"The colour of the sky"\n') as server:
+        open_hearth(page, serve("--endpoint", server.url))
+        ask(page, "Which colour has the sky\nwhen it rains?")
+        expect(page.locator("#sidebar").get_by_text("Which colour has the sky", exact=True)).to_be_visible()
+        page.click("#chat-stop")
+        expect(settled(page)).to_contain_text("stopped")
+        act(page, "Red", "retry")
+        expect(page.locator("#sidebar").get_by_text("The colour of the sky", exact=True)).to_be_visible()
+
+
+def test_a_search_finds_words_in_all_messages_and_jumps_there(page: Page, serve: Serve) -> None:
+    answers = [Answer(("Nothing here.",)) for _ in range(2)]
+    with fake_endpoint(Answer(("A heron stands in the reeds.",)), *answers, title="Birds") as server:
+        open_hearth(page, serve("--endpoint", server.url))
+        ask(page, "Who fishes?")
+        expect(settled(page)).to_contain_text("heron")
+        for number in (1, 2):
+            ask(page, f"More {number}?")
+            expect(settled(page).locator(".bot-row")).to_have_count(number + 1)
+        page.click("#new-chat")
+        expect(settled(page)).not_to_contain_text("heron")
+        page.locator("#search-chats input, #search-chats textarea").press_sequentially("stands her")
+        hit = page.locator("#chat-list .hearth-hit")
+        expect(hit).to_contain_text("A heron stands in the reeds.")
+        expect(hit.locator("mark").first).to_have_text("heron")
+        hit.locator("a").click()
+        expect(settled(page).locator(".hearth-jumped")).to_contain_text("heron")
+        page.fill("#search-chats input, #search-chats textarea", "no such word")
+        expect(page.locator("#chat-list")).to_contain_text("Nothing found.")
+
+
+def test_chats_are_renamed_pinned_moved_archived_and_deleted_with_undo(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Answer(("One.",)), Answer(("Two.",)), title="") as server:
+        # Without titles by the engine, whose requests are in no script here: the answers are the only ones.
+        served = serve("--endpoint", server.url)
+        open_hearth(page, served)
+        server._title = "Second chat"  # pyright: ignore[reportPrivateUsage]
+        ask(page, "Alpha")
+        expect(chat_row(page, "Second chat")).to_be_visible()
+        choose(page, "Second chat", "rename")
+        page.fill("#chat-name input, #chat-name textarea", "My title")
+        page.press("#chat-name input, #chat-name textarea", "Enter")
+        expect(chat_row(page, "My title")).to_be_visible()
+        page.click("#new-chat")
+        ask(page, "Beta")
+        expect(chat_row(page, "Second chat")).to_be_visible()
+
+        choose(page, "My title", "pin")
+        expect(page.locator("#chat-list h3").first).to_have_text("Pinned")
+        choose(page, "My title", "unpin")
+        expect(page.locator("#chat-list h3").first).to_have_text("Today")
+
+        choose(page, "My title", "move")
+        page.locator("#chat-folder input").fill("Work")
+        page.locator("#chat-folder input").press("Enter")
+        page.click("#chat-form-save")
+        expect(page.locator("#chat-list .hearth-folder")).to_have_text(re.compile(r"Work \(1\)"))
+        expect(page.locator("#chat-list .hearth-inside")).to_contain_text("My title")
+
+        choose(page, "My title", "archive")
+        expect(chat_row(page, "My title")).to_have_count(0)
+        page.locator("#sidebar-foot").get_by_text("Archived (1)").click()
+        choose(page, "My title", "unarchive")
+        page.get_by_text("Back to all chats").click()
+        expect(chat_row(page, "My title")).to_be_visible()
+
+        choose(page, "Second chat", "delete")
+        expect(chat_row(page, "Second chat")).to_have_count(0)
+        page.locator("#chat-undo").get_by_text("Undo").click()
+        expect(chat_row(page, "Second chat")).to_be_visible()
+        expect(settled(page)).to_contain_text("Two.")
+
+
+def test_a_private_chat_leaves_no_byte_on_disk(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Answer(("The heron is secret.",)), title="Secret heron") as server:
+        served = serve("--endpoint", server.url)
+        open_hearth(page, served)
+        page.locator("#sidebar-foot").get_by_text("Private chat").click()
+        expect(page.locator("#engine-line")).to_contain_text("in memory only")
+        ask(page, "Who is the cormorant?")
+        expect(settled(page)).to_contain_text("The heron is secret.")
+        expect(chat_row(page, "Secret heron")).to_be_visible()
+        page.fill("#chat-input textarea", "An egret, unsent")
+        page.wait_for_timeout(1000)
+        for path in served.data_dir.rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                assert not any(word in content for word in (b"heron", b"cormorant", b"egret")), path
+        assert served.stop() == 0
+        for path in served.data_dir.rglob("*"):
+            assert path.is_dir() or b"heron" not in path.read_bytes(), path
+
+
+def test_unsent_words_are_there_after_a_kill_in_each_chat(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Answer(("One.",)), title="First chat") as server:
+        served = serve("--endpoint", server.url)
+        open_hearth(page, served)
+        ask(page, "Alpha")
+        expect(chat_row(page, "First chat")).to_be_visible()
+        page.fill("#chat-input textarea", "to be said later")
+        page.wait_for_timeout(500)
+        page.click("#new-chat")
+        expect(page.locator("#chat-input textarea")).to_have_value("")
+        page.fill("#chat-input textarea", "a new thought")
+        expect(page.locator("#sidebar")).not_to_contain_text("to be said later")
+        page.wait_for_timeout(1000)
+        served.process.kill()
+        served.process.wait()
+
+        open_hearth(page, serve("--endpoint", server.url))
+        chat_row(page, "First chat").locator("a").first.click()
+        expect(page.locator("#chat-input textarea")).to_have_value("to be said later")
+        chat_row(page, "a new thought").locator("a").first.click()
+        expect(page.locator("#chat-input textarea")).to_have_value("a new thought")
+
+
+def test_everything_can_be_done_by_keyboard_alone(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Answer(("One.",)), Answer(("Two.",)), Answer(("Three.",)), title="") as server:
+        server._title = "Chat of keys"  # pyright: ignore[reportPrivateUsage]
+        open_hearth(page, serve("--endpoint", server.url))
+        keyboard = page.keyboard
+        keyboard.press("Shift+Escape")
+        keyboard.type("Alpha")
+        keyboard.press("Enter")
+        expect(settled(page)).to_contain_text("One.")
+        keyboard.press("Control+Shift+O")
+        expect(settled(page)).not_to_contain_text("One.")
+        keyboard.press("Shift+Escape")
+        keyboard.type("Beta")
+        keyboard.press("Enter")
+        expect(settled(page)).to_contain_text("Two.")
+        keyboard.press("Alt+ArrowDown")
+        expect(settled(page)).to_contain_text("One.")
+        keyboard.press("Alt+ArrowUp")
+        expect(settled(page)).to_contain_text("Two.")
+
+        tab_to(page, "#chat-settled .hearth-do-retry")
+        keyboard.press("Enter")
+        expect(settled(page)).to_contain_text("Three.")
+        tab_to(page, "#chat-settled .hearth-versions a")
+        keyboard.press("Enter")
+        expect(settled(page)).to_contain_text("Two.")
+
+        keyboard.press("Control+K")
+        keyboard.type("One")
+        expect(page.locator("#chat-list .hearth-hit")).to_have_count(1)
+        tab_to(page, "#chat-list .hearth-hit a")
+        keyboard.press("Enter")
+        expect(settled(page)).to_contain_text("One.")
+
+        keyboard.press("Control+/")
+        expect(page.locator("#shortcuts")).to_be_visible()
+        keyboard.press("Escape")
+        expect(page.locator("#shortcuts")).to_be_hidden()
+        keyboard.press("Control+B")
+        expect(page.locator("#sidebar")).to_be_hidden()
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Presses Tab until the focus is there."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"Tab does not lead to {selector}")
+
+
+def test_a_link_in_an_answer_that_looks_like_a_command_does_nothing(page: Page, serve: Serve) -> None:
+    bait = "[harmless](#hearth/delete/x) and [more](#hearth/private/new) <a href='#hearth/erase/1'>this</a>"
+    with fake_endpoint(Answer((bait,)), title="Kept") as server:
+        open_hearth(page, serve("--endpoint", server.url))
+        ask(page, "Alpha")
+        expect(settled(page)).to_contain_text("harmless")
+        for words in ("harmless", "this", "more"):
+            settled(page).get_by_text(words, exact=True).first.click()
+            page.wait_for_timeout(300)
+        expect(chat_row(page, "Kept")).to_be_visible()
+        expect(settled(page)).to_contain_text("harmless")
