@@ -21,6 +21,7 @@ from assistant.engines.endpoint import EndpointEngine
 from assistant.engines.probe import Findings, probe, probe_engine
 from assistant.errors import EngineError, HearthError, StartError
 from assistant.events import Event
+from assistant.keyrings import SystemKeyring
 from assistant.keys import Keys
 from assistant.messages import Message, Text, user
 from assistant.paths import Profile, starter_model
@@ -175,7 +176,8 @@ class App:
 
 def build_app(profile: Profile, *, endpoint: str | None, model: str | None, api_key: str | None) -> App:
     """See `assistant.create_app`."""
-    keys = Keys(profile.keys_file)
+    keys = Keys(profile.keys_file, SystemKeyring())
+    keys.prepare()
     this_run = ThisRun(normalise_endpoint(endpoint) if endpoint else None, model or None)
     configuration = Configuration(SettingsFile(profile.settings_file), keys, this_run=this_run)
     target = configuration.target

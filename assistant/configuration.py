@@ -7,7 +7,8 @@ from typing import Any
 
 from assistant.engines.address import normalise_endpoint
 from assistant.errors import SettingsError
-from assistant.keys import Keys, check_key
+from assistant.keyrings import KeyringName
+from assistant.keys import KeyPlace, Keys, check_key, origin_of
 from assistant.settings import Settings, SettingsFile
 
 
@@ -35,6 +36,7 @@ class Configuration:
         self._settings = settings
         self._keys = keys
         self.this_run = this_run
+        self._left = ""  # the address with a key that another one was saved in place of
 
     @property
     def settings(self) -> Settings:
@@ -44,7 +46,7 @@ class Configuration:
     @property
     def notice(self) -> SettingsError | None:
         """What to tell about the settings as they were found; None when they are in order."""
-        return self._settings.notice or self._fault_of_endpoint()
+        return self._settings.notice or self._fault_of_endpoint() or self._fault_of_key()
 
     @property
     def target(self) -> Target:
@@ -63,6 +65,11 @@ class Configuration:
             return error
         return None
 
+    def _fault_of_key(self) -> SettingsError | None:
+        """That the key in use lies in a keyring that does not give it out; None while it need not be known."""
+        endpoint = self.settings.endpoint if self.this_run.endpoint is None else self.this_run.endpoint
+        return SettingsError("key.locked") if endpoint and self._keys.missing(endpoint) else None
+
     def resolve(self, endpoint: str, model: str, api_key: str = "") -> Target:
         """A target of these, as typed into a form: a missing key is the one kept for that endpoint. Raises
         SettingsError where the address or the key cannot be one."""
@@ -74,24 +81,55 @@ class Configuration:
         """The key kept for the endpoint, in memory or on disk."""
         return self._keys.get(endpoint) if endpoint else None
 
-    def has_key(self, endpoint: str) -> bool:
-        """Whether a key is kept for the endpoint, in memory or on disk."""
-        return self.key_for(endpoint) is not None
+    def key_place(self, endpoint: str) -> KeyPlace | None:
+        """Where the key for the endpoint is kept; None where there is none."""
+        return self._keys.place(endpoint) if endpoint else None
 
-    def key_is_remembered(self, endpoint: str) -> bool:
-        """Whether that key is on disk and so outlives this session."""
-        return bool(endpoint) and self._keys.is_remembered(endpoint)
+    def keyring(self) -> KeyringName | None:
+        """The system's keyring if one can be used; may take a few seconds."""
+        return self._keys.keyring()
 
-    def save(self, changes: dict[str, Any], *, api_key: str, remember_key: bool) -> Settings:
-        """Saves the form. Everything is checked first, so that a bad field changes nothing. Raises SettingsError."""
+    def lonely_key(self, endpoint: str) -> tuple[str, str] | None:
+        """The origin of the saved address and that of `endpoint`, where the first has a key and the second, another
+        one, has none: the key stays, unless the person says otherwise (`share_key`)."""
+        saved = self._keyed_address()
+        try:
+            address = normalise_endpoint(endpoint) if endpoint.strip() else ""
+        except SettingsError:
+            return None
+        if not address or not saved or self.key_for(address):
+            return None
+        return origin_of(saved), origin_of(address)
+
+    def _keyed_address(self) -> str:
+        """The saved address if it has a key, else the one with a key that was saved before it; may be empty."""
+        saved = "" if self._fault_of_endpoint() else self.settings.endpoint
+        return saved if self.key_for(saved) else self._left
+
+    def share_key(self, endpoint: str) -> None:
+        """Gives the key of the saved address to `endpoint` too, kept in the same place. Raises SettingsError."""
+        saved = self._keyed_address()
+        key, place = self.key_for(saved), self.key_place(saved)
+        if key is None or place is None:
+            raise SettingsError("key.none")
+        self._keys.put(normalise_endpoint(endpoint), key, place=place)
+
+    def save(self, changes: dict[str, Any], *, api_key: str, key_place: KeyPlace) -> KeyPlace | None:
+        """Saves the form. Everything is checked first, so that a bad field changes nothing. Gives the place where a key
+        that was typed is now, which is this session where the keyring would not have it. Raises SettingsError."""
         target = self.resolve(str(changes["endpoint"]), str(changes["model"]), api_key)
         if api_key.strip() and not target.endpoint:
             raise SettingsError("key.without-endpoint")
         checked = changes | {"endpoint": target.endpoint, "model": target.model}
         self._settings.check(**checked)
+        place = None
         if api_key.strip():
-            self._keys.put(target.endpoint, api_key, remember=remember_key)
-        return self._settings.save(**checked)
+            place = self._keys.put(target.endpoint, api_key, place=key_place)
+        elif target.endpoint == self.settings.endpoint and self.key_place(target.endpoint) not in (None, key_place):
+            place = self._keys.put(target.endpoint, target.api_key or "", place=key_place)
+        self._left = self._keyed_address()
+        self._settings.save(**checked)
+        return place
 
     def set_offline(self, is_offline: bool) -> None:  # noqa: FBT001  # what a switch says
         """Whether nothing may leave this machine, from now on. Raises SettingsError, and then nothing changed."""
@@ -100,6 +138,6 @@ class Configuration:
     def remove_key(self, endpoint: str) -> None:
         """Forgets the key kept for the endpoint, in memory and on disk. Raises SettingsError."""
         address = normalise_endpoint(endpoint) if endpoint.strip() else ""
-        if not self.has_key(address):
+        if self.key_place(address) is None:
             raise SettingsError("key.none")
         self._keys.remove(address)

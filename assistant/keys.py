@@ -1,4 +1,4 @@
-"""API keys: for this session in memory, or, when the person ticks it, in a file that only this user can read.
+"""API keys: in memory for this session, in the system's keyring, or, by consent, in a file that only you can read.
 
 A key belongs to its endpoint's origin (scheme, host and port) and is never given to another one.
 """
@@ -9,68 +9,156 @@ import json
 import logging
 import os
 import stat
+import threading
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from assistant.errors import SettingsError
+from assistant.keyrings import KeyringFault, KeyringName, Safe
 from assistant.settings import write_private
 
 log = logging.getLogger(__name__)
 
 LONGEST_KEY = 4096
+RETRY_SECONDS = 20
+
+KeyPlace = Literal["session", "keyring", "file"]
 
 
 class Keys:
-    """The keys of one profile. `path` is the file for remembered ones; it exists only while it holds one."""
+    """The keys of one profile. `path` is the file: it holds the keys that are kept there, and for one that is kept in
+    the keyring only its origin, with null. It exists only while it holds something.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    `get` never waits: what the keyring holds is read by `prepare`, and by a thread that goes on while it is locked.
+    """
+
+    def __init__(self, path: Path, safe: Safe) -> None:
+        self._path, self._safe = path, safe
         self._session: dict[str, str] = {}
+        self._from_keyring: dict[str, str] = {}
         self._seen: set[str] = set()
+        self._may_be_in_keyring: set[str] = set()  # a call that was given up may still have come through
+        self._retrying = threading.Lock()
 
     def seen(self) -> frozenset[str]:
         """Every key that this process has held, for the log to hide."""
         return frozenset(self._seen)
 
-    def get(self, endpoint: str) -> str | None:
-        """The key for the endpoint's origin: this session's, else the remembered one."""
+    def prepare(self) -> None:
+        """Reads what the keyring holds for this profile; waits for it no longer than a few seconds. One that does not
+        answer is asked again later, since its owner may unlock it."""
+        if self._read_keyring() and self._retrying.acquire(blocking=False):
+            threading.Thread(target=self._read_later, name="keyring, later", daemon=True).start()
+
+    def keyring(self) -> KeyringName | None:
+        """The system's keyring if one can be used; may take a few seconds."""
+        return self._safe.name()
+
+    def missing(self, endpoint: str) -> bool:
+        """Whether the endpoint's key lies in the keyring and could not be read."""
         origin = origin_of(endpoint)
-        return self._session.get(origin) or self._remembered().get(origin)
+        return self.get(endpoint) is None and origin in self._kept()
 
-    def is_remembered(self, endpoint: str) -> bool:
-        """Whether the file holds a key for this endpoint."""
-        return origin_of(endpoint) in self._remembered()
+    def get(self, endpoint: str) -> str | None:
+        """The key for the endpoint's origin: this session's, else the one that is kept."""
+        origin = origin_of(endpoint)
+        return self._session.get(origin) or self._kept().get(origin) or self._from_keyring.get(origin)
 
-    def put(self, endpoint: str, key: str, *, remember: bool) -> None:
-        """Takes a key for the endpoint in place of the one it had, in memory or in the file. Raises SettingsError where
-        it cannot be a key or the file cannot be written; then what was there stays."""
-        if not remember:
-            check_key(key)
-            self._forget_remembered(origin_of(endpoint))
-            self.put_for_session(endpoint, key)
-            return
-        self._write(self._remembered() | {origin_of(endpoint): check_key(key)})
-        self._seen.add(check_key(key))
-        self._session.pop(origin_of(endpoint), None)
+    def place(self, endpoint: str) -> KeyPlace | None:
+        """Where the endpoint's key is; None where there is none."""
+        origin, kept = origin_of(endpoint), self._kept()
+        if origin in self._session:
+            return "session"
+        if origin in kept:
+            return "keyring" if kept[origin] is None else "file"
+        return None
+
+    def put(self, endpoint: str, key: str, *, place: KeyPlace) -> KeyPlace:
+        """Takes a key for the endpoint in place of the one it had, and gives the place where it is now: this session
+        where the keyring would not have it. Raises SettingsError where it cannot be a key or the file cannot be
+        written; then what was there stays."""
+        origin, checked = origin_of(endpoint), check_key(key)
+        self._seen.add(checked)
+        if place == "keyring":
+            try:
+                self._safe.write(self._entry(origin), checked)
+            except KeyringFault as fault:
+                log.warning("the keyring did not take a key: %s", fault)
+                self._may_be_in_keyring.add(origin)
+                place = "session"
+        kept = self._kept()
+        was_in_keyring = origin in kept and kept[origin] is None
+        if place == "session":
+            self._write({name: value for name, value in kept.items() if name != origin})
+            self._session[origin] = checked
+        else:
+            self._write({**kept, origin: None if place == "keyring" else checked})
+            self._session.pop(origin, None)
+        if place == "keyring":
+            self._from_keyring[origin] = checked
+        elif was_in_keyring:
+            self._forget_in_keyring(origin)
+        return place
 
     def put_for_session(self, endpoint: str, key: str) -> None:
-        """Takes a key for this session only; it goes before a remembered one, which stays. Raises SettingsError."""
+        """Takes a key for this session only; it goes before one that is kept, which stays. Raises SettingsError."""
         self._session[origin_of(endpoint)] = check_key(key)
         self._seen.add(check_key(key))
 
     def remove(self, endpoint: str) -> None:
-        """Forgets the endpoint's key everywhere. Raises SettingsError where the file cannot be written."""
-        self._forget_remembered(origin_of(endpoint))
-        self._session.pop(origin_of(endpoint), None)
+        """Forgets the endpoint's key everywhere. Raises SettingsError where the file cannot be written, or the keyring
+        keeps it; then it is told, and can be tried again."""
+        origin, kept = origin_of(endpoint), self._kept()
+        self._session.pop(origin, None)
+        if origin in kept and kept[origin] is None:
+            try:
+                self._safe.erase(self._entry(origin))
+            except KeyringFault as fault:
+                log.warning("the keyring did not give a key up: %s", fault)
+                raise SettingsError("key.keyring-keeps") from fault
+        elif origin in self._may_be_in_keyring:
+            self._forget_in_keyring(origin)
+        self._from_keyring.pop(origin, None)
+        if origin in kept:
+            self._write({name: value for name, value in kept.items() if name != origin})
 
-    def _forget_remembered(self, origin: str) -> None:
-        remembered = self._remembered()
-        if origin in remembered:
-            self._write({name: value for name, value in remembered.items() if name != origin})
-
-    def _remembered(self) -> dict[str, str]:
+    def _forget_in_keyring(self, origin: str) -> None:
+        self._from_keyring.pop(origin, None)
         try:
-            handle = os.open(self._path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            self._safe.erase(self._entry(origin))
+        except KeyringFault as fault:
+            log.warning("the keyring did not give a key up: %s", fault)
+
+    def _entry(self, origin: str) -> str:
+        """A name that another profile's key for the same origin does not have."""
+        return f"{origin} in {self._path.parent}"
+
+    def _read_keyring(self) -> bool:
+        """Reads what was not read yet; whether something could not be."""
+        for origin, value in self._kept().items():
+            if value is not None or origin in self._from_keyring:
+                continue
+            try:
+                found = self._safe.read(self._entry(origin))
+            except KeyringFault as fault:
+                log.warning("the keyring gave no key for %s: %s", origin, fault)
+                return True
+            if found is not None:
+                self._from_keyring[origin] = found
+                self._seen.add(found)
+        return False
+
+    def _read_later(self) -> None:
+        while self._read_keyring():
+            time.sleep(RETRY_SECONDS)
+        self._retrying.release()
+
+    def _kept(self) -> Mapping[str, str | None]:
+        try:
+            handle = os.open(self._path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
                 log.warning("the key file was not read: %s", error.strerror)
@@ -88,11 +176,15 @@ class Keys:
             except (ValueError, RecursionError):
                 log.warning("the key file is damaged")
                 return {}
-        found = {str(k): str(v) for k, v in content.items()} if isinstance(content, dict) else {}
-        self._seen.update(found.values())
+        if not isinstance(content, dict):
+            return {}
+        found = {str(k): None if v is None else str(v) for k, v in content.items()}  # pyright: ignore
+        self._seen.update(value for value in found.values() if value)
         return found
 
-    def _write(self, keys: dict[str, str]) -> None:
+    def _write(self, keys: Mapping[str, str | None]) -> None:
+        if keys == self._kept():
+            return
         if keys:
             write_private(self._path, json.dumps(keys))
             return

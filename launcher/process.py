@@ -37,11 +37,14 @@ _HOSTILE_PREFIXES = (
     "OPENSSL_",  # its settings load code
     "GGML_",
     "LLAMA_",
+    "KEYRING_",
+    "PYTHON_KEYRING_",
 )
 _HOSTILE_NAMES = (
     "FORWARDED_ALLOW_IPS",
     "HEARTH_API_KEY",
     "SYSTEM",
+    "KEYCHAIN_PATH",
     "MPLBACKEND",
     "WEB_CONCURRENCY",
     # Whom we trust is the system's list, and nobody listens in: the company's gateway is in that list too.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.keyrings import SystemKeyring
 from assistant.keys import Keys
 from assistant.redaction import HIDDEN, conceal
 from launcher.journal import hide_keys, open_journal
@@ -80,10 +81,10 @@ def journal(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_log_holds_no_key_of_this_process_whatever_it_looks_like(journal: Path, tmp_path: Path) -> None:
-    keys = Keys(tmp_path / "keys.json")
+    keys = Keys(tmp_path / "keys.json", SystemKeyring())
     hide_keys(keys.seen)
-    keys.put("http://127.0.0.1:1/v1", "an+odd/key=", remember=True)
-    keys.put("http://127.0.0.1:2/v1", "another~one", remember=False)
+    keys.put("http://127.0.0.1:1/v1", "an+odd/key=", place="file")
+    keys.put("http://127.0.0.1:2/v1", "another~one", place="session")
     keys.remove("http://127.0.0.1:2/v1")
     try:
         raise ValueError("the server said: an+odd/key= is wrong")
@@ -99,10 +100,10 @@ def test_the_log_holds_no_key_of_this_process_whatever_it_looks_like(journal: Pa
 def test_a_damaged_key_file_is_an_empty_one(tmp_path: Path, content: str) -> None:
     (tmp_path / "keys.json").write_text(content, encoding="utf-8")
 
-    assert Keys(tmp_path / "keys.json").get("http://127.0.0.1:1/v1") is None
+    assert Keys(tmp_path / "keys.json", SystemKeyring()).get("http://127.0.0.1:1/v1") is None
 
 
 def test_a_folder_in_the_place_of_the_key_file_is_no_key(tmp_path: Path) -> None:
     (tmp_path / "keys.json").mkdir()
 
-    assert Keys(tmp_path / "keys.json").get("http://127.0.0.1:1/v1") is None
+    assert Keys(tmp_path / "keys.json", SystemKeyring()).get("http://127.0.0.1:1/v1") is None

@@ -14,12 +14,13 @@ from assistant.configuration import Configuration, Target
 from assistant.engines.probe import Findings
 from assistant.errors import HearthError
 from assistant.i18n import Translator
+from assistant.keyrings import KeyringName
 from assistant.settings import Settings
 from assistant.ui.chat import engine_words
 from assistant.ui.theme import theme_mark
 from assistant.ui.wiring import Changes, wire
 
-KEY, REMEMBER = "api_key", "remember_key"
+KEY, PLACE = "api_key", "key_place"
 FIELDS = tuple(name for name in Settings.model_fields if name not in ("version", "offline"))  # a page of its own
 
 Field = gr.Textbox | gr.Dropdown | gr.Radio | gr.Number | gr.Checkbox
@@ -72,21 +73,29 @@ class SettingsTab:
             label=t("settings.api_key"), info=t("settings.api_key.help"), elem_id="settings-api-key", type="password"
         )
         with gr.Row(elem_id="settings-key-row"):
-            inputs[REMEMBER] = gr.Checkbox(label=t("settings.remember_key"), elem_id="settings-remember-key")
             self._key_line = gr.Markdown(elem_id="settings-key-line", container=False)
             self._remove = gr.Button(t("settings.remove_key"), elem_id="settings-remove-key", size="sm", scale=0)
+        with gr.Row(elem_id="settings-share-row", visible=False) as self._share_row:
+            self._share_line = gr.Markdown(elem_id="settings-share-line", container=False)
+            self._share = gr.Button(elem_id="settings-share-key", size="sm", scale=0)
+        inputs[PLACE] = gr.Radio(
+            label=t("settings.key_place"), info=t("settings.key_place.help"), elem_id="settings-key-place"
+        )
         return inputs | {"model": make_field("model", t)}
 
     def wire(self, blocks: gr.Blocks, tab: gr.Tab) -> None:
         """Ties the handlers to the page. `tab` is the tab itself: the models are asked for when it is opened."""
         form = list(self._inputs.values())
-        whole = [*form, self._key_line, self._remove, self._result, self._theme_mark, self._engine_line]
+        sharing = [self._share_row, self._share_line, self._share]
+        whole = [*form, self._key_line, self._remove, *sharing, self._result, self._theme_mark, self._engine_line]
         model = self._inputs["model"]
         blurs = [field.blur for name in ("endpoint", KEY) if isinstance(field := self._inputs[name], gr.Textbox)]
         wire([blocks.load], self._show, outputs=[self._column, *whole])
         wire([tab.select, *blurs], self._offer_models, inputs=form, outputs=[model])
         wire([self._save.click], self._store, inputs=form, outputs=whole)
         wire([self._test.click], self._try_out, inputs=form, outputs=whole)
+        wire(blurs, self._offer_to_share, inputs=form, outputs=sharing)
+        wire([self._share.click], self._share_key, inputs=form, outputs=whole)
         wire([self._remove.click], self._forget_key, inputs=form, outputs=whole)
 
     def _show(self) -> Changes:
@@ -97,25 +106,63 @@ class SettingsTab:
         return {self._inputs[name]: values[name] for name in FIELDS} | self._key_state()
 
     def _key_state(self) -> Changes:
-        endpoint = self._configuration.settings.endpoint
-        is_kept, is_on_disk = self._configuration.has_key(endpoint), self._configuration.key_is_remembered(endpoint)
-        where = "none" if not is_kept else "disk" if is_on_disk else "session"
+        """What is said about the saved address's key, and where one can be kept. May wait for the system's keyring."""
+        place, keyring = (
+            self._configuration.key_place(self._configuration.settings.endpoint),
+            self._configuration.keyring(),
+        )
+        offered = [(self._place_words(name, keyring), name) for name in ("keyring", "file", "session")]
         return {
             self._inputs[KEY]: "",
-            self._inputs[REMEMBER]: is_on_disk,
-            self._key_line: self._t(f"settings.key.{where}"),
-            self._remove: gr.update(visible=is_kept),
+            self._inputs[PLACE]: gr.update(
+                choices=[choice for choice in offered if keyring or choice[1] != "keyring"],
+                value=place or ("keyring" if keyring else "session"),
+            ),
+            self._key_line: self._t(f"settings.key.{place or 'none'}"),
+            self._remove: gr.update(visible=place is not None),
+            self._share_row: gr.update(visible=False),
         }
+
+    def _place_words(self, place: str, keyring: KeyringName | None) -> str:
+        named = self._t(f"settings.keyring.{keyring}") if keyring else ""
+        return self._t(f"settings.key_place.{place}", keyring=named)
 
     def _store(self, *values: Any) -> Changes:
         form = self._form(values)
         changes = {name: form[name] for name in FIELDS}
+        wanted = form[PLACE] or "session"
+        sharing = self._offer_to_share(*values)
         try:
-            self._configuration.save(changes, api_key=form[KEY], remember_key=bool(form[REMEMBER]))
+            place = self._configuration.save(changes, api_key=form[KEY], key_place=wanted)
         except HearthError as error:
             return self._failed(error)
-        said = "settings.saved.run-only" if self._configuration.this_run.endpoint else "settings.saved"
-        return self._fill() | self._followers() | {self._result: _sentences([self._t(said)], "good")}
+        said = ["settings.saved.run-only" if self._configuration.this_run.endpoint else "settings.saved"]
+        if place is not None and place != wanted:
+            said.append("settings.key.not-in-keyring")
+        shown = _sentences([self._t(key) for key in said], "bad" if len(said) > 1 else "good")
+        return self._fill() | sharing | self._followers() | {self._result: shown}
+
+    def _offer_to_share(self, *values: Any) -> Changes:
+        """Says that a key stays with its address when the form names another, and offers to use it there too."""
+        form = self._form(values)
+        lonely = None if form[KEY].strip() else self._configuration.lonely_key(form["endpoint"])
+        if lonely is None:
+            return {self._share_row: gr.update(visible=False)}
+        old, new = lonely
+        return {
+            self._share_row: gr.update(visible=True),
+            self._share_line: self._t("settings.key.stays", old=f"`{old}`"),
+            self._share: gr.update(value=self._t("settings.key.share", new=new)),
+        }
+
+    def _share_key(self, *values: Any) -> Changes:
+        form = self._form(values)
+        try:
+            self._configuration.share_key(form["endpoint"])
+        except HearthError as error:
+            return self._failed(error)
+        said = self._t("settings.key.shared")
+        return {self._share_row: gr.update(visible=False), self._result: _sentences([said], "good")}
 
     def _followers(self) -> Changes:
         """The parts of the page that follow the settings."""
