@@ -77,7 +77,7 @@ def test_a_key_in_the_keyring_is_nowhere_else_serves_the_next_start_and_is_gone_
     with gnome_keyring(tmp_path / "home") as desktop, fake_endpoint(Answer(("Yes.",)), key=CANARY) as server:
         served = serve(**desktop)
         open_settings(page, served)
-        expect(page.get_by_label("In the system's keyring (Secret Service)")).to_be_checked()
+        expect(page.get_by_label("In the system’s keyring (Secret Service)")).to_be_checked()
         save_key(page, server.url)
         assert keyring_holds(desktop, served.data_dir, server.url)
         assert_nowhere(served, tmp_path)
@@ -211,11 +211,18 @@ def put_into_keyring(data_dir: Path, url: str, desktop: dict[str, str]) -> None:
 
 @contextmanager
 def deaf_bus(path: Path) -> Iterator[dict[str, str]]:
-    """A session bus that takes every call and never says a word."""
+    """A session bus that lets everybody in, takes every call, and never answers one."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(64)
         held: list[socket.socket] = []
+
+        def let_in(caller: socket.socket) -> None:
+            while words := caller.recv(4096):
+                if b"AUTH" in words:
+                    caller.sendall(b"OK 0123456789abcdef0123456789abcdef\r\n")
+                elif b"NEGOTIATE" in words:
+                    caller.sendall(b"AGREE_UNIX_FD\r\n")
 
         def take() -> None:
             while True:
@@ -223,6 +230,7 @@ def deaf_bus(path: Path) -> Iterator[dict[str, str]]:
                     held.append(listener.accept()[0])
                 except OSError:
                     return
+                threading.Thread(target=let_in, args=held[-1:], daemon=True).start()
 
         threading.Thread(target=take, daemon=True).start()
         try:
