@@ -15,6 +15,7 @@ from assistant.errors import StoreError
 from assistant.events import Event, FinishReason
 from assistant.messages import Message, Text, user
 from assistant.records import Failure, MessageStatus, StoredConversation, StoredMessage, new_message
+from assistant.safekeeping import Safekeeping
 from assistant.settings import Settings
 from assistant.store import Store
 from assistant.turn import run_turn
@@ -34,16 +35,17 @@ class EngineChoice:
 
 
 class Conversation:
-    """One chat on one event loop. `settled` is what is finished, from the first message on; `unsaved` says why words
-    could not be written yet, None when all are on disk."""
+    """One chat on one event loop. `settled` is what is finished, from the first message on. What cannot be saved
+    is kept and answered all the same."""
 
-    def __init__(self, store: Store, stored: StoredConversation, *, choose: Callable[[], EngineChoice]) -> None:
+    def __init__(
+        self, store: Store, stored: StoredConversation, *, kept: Safekeeping, choose: Callable[[], EngineChoice]
+    ) -> None:
         self.id = stored.id
         self.settled: tuple[StoredMessage, ...] = tuple(store.branch(stored.leaf_id))
         self._live: Answer | None = None
         self._arrived: list[Event] = []  # what `_live` does not hold yet
-        self.unsaved: StoreError | None = None
-        self._store = store
+        self._kept = kept
         self._choose = choose
         self._rows: tuple[StoredMessage, ...] = ()  # what the running answer is saved as
         self._task: asyncio.Task[None] | None = None
@@ -61,6 +63,11 @@ class Conversation:
         return self._live
 
     @property
+    def unsaved(self) -> StoreError | None:
+        """Why words of this chat are not on disk yet; they are kept, and written when that can be done."""
+        return self._kept.unsaved_in(self.id)
+
+    @property
     def can_retry(self) -> bool:
         """Whether there is a question to answer again."""
         return self.live is None and any(item.message.role == "user" for item in self.settled)
@@ -71,15 +78,14 @@ class Conversation:
         return self._news
 
     async def send(self, text: str) -> None:
-        """Saves the question and begins to answer it. Raises StoreError when it could not be saved; then nothing has
-        changed. While an answer runs this does nothing."""
+        """Saves the question and begins to answer it. While an answer runs this does nothing."""
         if self.live is not None or not text.strip():
             return
         parent = self.settled[-1].id if self.settled else None
         await self._begin(self.settled, new_message(parent, user(text)))
 
     async def retry(self) -> None:
-        """Answers the last question again; the earlier answer stays in the tree as a sibling. Raises StoreError."""
+        """Answers the last question again; the earlier answer stays in the tree as a sibling."""
         if not self.can_retry:
             return
         last = max(index for index, item in enumerate(self.settled) if item.message.role == "user")
@@ -98,7 +104,7 @@ class Conversation:
         row = new_message(above[-1].id, Message("assistant", ()), status="streaming")
         self._live, self._arrived = Answer(), []  # before the first await: a double click sends once
         try:
-            await asyncio.to_thread(self._store.save_messages, self.id, *((question, row) if question else (row,)))
+            await self._kept.save(self.id, *((question, row) if question else (row,)))
         except BaseException:
             self._live = None
             raise
@@ -152,17 +158,10 @@ class Conversation:
         return "cut" if answer.finished == "length" else "complete"
 
     async def _save(self, status: MessageStatus, choice: EngineChoice) -> None:
-        """Brings the rows on disk up to the answer. A failed write is told, and tried again with the next one."""
+        """Brings the rows on disk up to the answer."""
         answer = self.live or Answer()
-        rows = self._rows_of(answer, status, choice.engine.identity.model or None)
-        try:
-            await asyncio.to_thread(self._store.save_messages, self.id, *rows)
-        except StoreError as error:
-            log.warning("an answer could not be saved: %s", error)
-            self.unsaved = error
-        else:
-            self.unsaved = None
-        self._rows = rows
+        self._rows = self._rows_of(answer, status, choice.engine.identity.model or None)
+        await self._kept.save(self.id, *self._rows)
 
     def _rows_of(self, answer: Answer, status: MessageStatus, model: str | None) -> tuple[StoredMessage, ...]:
         """One row for each message of the answer, those that have one keeping it; `status` is the last one's."""
@@ -184,8 +183,14 @@ class Conversations:
 
     def __init__(self, store: Store, *, choose: Callable[[], EngineChoice]) -> None:
         self._store = store
+        self._kept = Safekeeping(store)
         self._choose = choose
         self._open: dict[str, Conversation] = {}
+
+    @property
+    def unsaved(self) -> StoreError | None:
+        """Why words of some chat are not on disk yet; None when all are."""
+        return self._kept.unsaved
 
     async def last(self) -> Conversation:
         """The chat that was changed last, or a new one."""
@@ -201,12 +206,13 @@ class Conversations:
 
     async def _opened(self, stored: StoredConversation) -> Conversation:
         if stored.id not in self._open:
-            self._open[stored.id] = Conversation(self._store, stored, choose=self._choose)
+            self._open[stored.id] = Conversation(self._store, stored, kept=self._kept, choose=self._choose)
         return self._open[stored.id]
 
     async def aclose(self) -> None:
         """Ends every running answer and saves what it has."""
         await asyncio.gather(*(conversation.stop("interrupted") for conversation in self._open.values()))
+        await self._kept.aclose()
 
 
 def _failure(answer: Answer) -> Failure | None:
