@@ -158,7 +158,6 @@ class ChatTab:
         live = conversation.live if conversation else None
         is_running = live is not None
         placeholder = "" if is_running else self._welcome()
-        unsaved = conversation.unsaved if conversation else None
         return {
             self._settled: gr.update(value=render_messages(messages[-page.shown :], t), placeholder=placeholder),
             self._live: render_live(live, t),
@@ -166,7 +165,7 @@ class ChatTab:
             self._send: gr.update(visible=not is_running),
             self._stop: gr.update(visible=is_running),
             self._retry: gr.update(visible=conversation is not None and conversation.can_retry),
-            self._notice: self._told(unsaved or self._configuration.notice),
+            self._notice: self._told(self._configuration.notice),
             self.engine_line: engine_words(self._configuration, t),
         }
 

@@ -12,15 +12,19 @@ import gradio as gr
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
+from assistant.caretaker import Caretaker
 from assistant.configuration import Configuration
 from assistant.conversation import Conversations
 from assistant.egress import Visit
 from assistant.i18n import Translator
 from assistant.paths import asset
 from assistant.ui import theme
+from assistant.ui.backups_page import BackupsPage
+from assistant.ui.banner import Banner
 from assistant.ui.chat import ChatTab
 from assistant.ui.network_page import NetworkPage
 from assistant.ui.settings_tab import SettingsTab, TargetCheck
+from assistant.ui.wiring import wire
 
 NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
@@ -38,26 +42,37 @@ def build_page(
     *,
     check: TargetCheck,
     visits: Callable[[], list[Visit]],
+    caretaker: Caretaker,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
 ) -> FastAPI:
     """The page as an ASGI application. It is not safe to serve as it is: `assistant.guard` stands before it."""
     t = Translator("en")
     with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=True, fill_height=True) as blocks:
         mark = gr.Markdown(theme.theme_mark(configuration.settings.theme), elem_id="theme-mark", container=False)
-        with gr.Tabs(elem_id="tabs"):
+        banner = Banner(caretaker, lambda: conversations.unsaved, t)
+        with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(t("tab.chat"), elem_id="tab-chat", id="chat", scale=1):
                 chat = ChatTab(conversations, configuration, t)
             with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:  # noqa: SIM117
-                with gr.Tabs(elem_id="settings-pages"):
+                with gr.Tabs(elem_id="settings-pages") as pages:
                     with gr.Tab(t("settings.general"), elem_id="page-general", id="general"):
                         settings = SettingsTab(
                             configuration, check, t, theme_mark_component=mark, engine_line=chat.engine_line
                         )
                     with gr.Tab(t("network.title"), elem_id="page-network", id="network") as network_tab:
                         network = NetworkPage(configuration, visits, t)
+                    with gr.Tab(t("backups.title"), elem_id="page-backups", id="backups") as backups_tab:
+                        backups = BackupsPage(caretaker, t)
         chat.wire(blocks)
         settings.wire(blocks, tab)
         network.wire(blocks, network_tab)
+        backups.wire(blocks, backups_tab)
+        banner.wire(blocks)
+        wire(
+            [banner.backups.click],
+            lambda: {tabs: gr.update(selected="settings"), pages: gr.update(selected="backups")},
+            outputs=[tabs, pages],
+        )
     blocks.queue(default_concurrency_limit=None, max_size=64)
     keep_streams_open(blocks)
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
