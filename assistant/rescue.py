@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import sqlite3
@@ -9,11 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from assistant.backup import Backups, check_whole, read_only
-from assistant.database import Database, now
+from assistant.database import Database, as_text, now
 from assistant.errors import StoreError
+from assistant.messages import parts_from_json
 from assistant.migrations import pending
 
 log = logging.getLogger(__name__)
@@ -118,6 +121,9 @@ def _set_aside(path: Path) -> tuple[StoreError, ...]:
     kept = _beside(path, f".corrupt-{now():%Y%m%dT%H%M%S%f}")
     try:
         carried = _carry_over(path, fresh)
+        if not _size(_beside(path, "-wal")):  # then neither of the two holds anything
+            for end in _ENDS[1:]:
+                _beside(path, end).unlink(missing_ok=True)
         for end in _ENDS:
             with suppress(FileNotFoundError):
                 _beside(path, end).replace(_beside(kept, end))
@@ -160,7 +166,7 @@ def _carry_over(path: Path, fresh: Path) -> dict[str, object]:
                     held |= {str(row.get("id")) for row in chats.rows.values()}
                     many = max(many, len(chats.known))
                     lost = max(lost, _add(db, source, chats, messages))
-            counted = db.execute("SELECT (SELECT count(*) FROM conversations), (SELECT count(*) FROM messages)")
+            counted = db.execute("SELECT count(DISTINCT conversation_id), count(*) FROM messages")
             chats_here, messages_here = counted.fetchone()
         database.forget_erased()
     finally:
@@ -223,12 +229,12 @@ def _find(db: sqlite3.Connection, table: str) -> _Found:
     last = max(found.rows, default=0)
     below = set(found.rows)
     _scan(db, table, found, "DESC")
-    index = {"conversations": "conversations_by_update", "messages": "messages_by_conversation"}[table]
-    for order in ("ASC", "DESC"):
-        with suppress(sqlite3.Error):
-            for row in db.execute(f"SELECT rowid FROM {table} INDEXED BY {index} ORDER BY {_KEYS[table]} {order}"):
-                found.known.add(int(row[0]))
-    first = min(set(found.rows) - below, default=max(found.known, default=last) + 1)
+    for numbers in _NUMBERS[table]:
+        for order in ("ASC", "DESC"):
+            with suppress(sqlite3.Error):
+                for row in db.execute(f"{numbers} {order}"):
+                    found.known.add(int(row[0]))
+    first = min(set(found.rows) - below, default=max(found.known | {last}) + _PROBED)
     deadline = time.monotonic() + LONGEST_SEARCH_SECONDS
     parts = [(last + 1, first - 1)]
     while parts and time.monotonic() < deadline:
@@ -246,7 +252,14 @@ def _find(db: sqlite3.Connection, table: str) -> _Found:
     return found
 
 
-_KEYS = {"conversations": "updated_at", "messages": "conversation_id"}
+_PROBED = 256  # numbers behind the last one that is known, where the end of a table cannot be read
+_NUMBERS = {  # where else the numbers of a table's rows stand
+    "conversations": ("SELECT rowid FROM conversations INDEXED BY conversations_by_update ORDER BY updated_at",),
+    "messages": (
+        "SELECT rowid FROM messages INDEXED BY messages_by_conversation ORDER BY conversation_id",
+        "SELECT id FROM words_docsize ORDER BY id",
+    ),
+}
 
 
 def _scan(db: sqlite3.Connection, table: str, found: _Found, order: str) -> bool:
@@ -279,6 +292,8 @@ def _add(db: sqlite3.Connection, source: sqlite3.Connection, chats: _Found, mess
         if row.get("id") in erased:
             continue
         leaves.append((row.pop("leaf_id", None), row.get("id")))
+        for column in ("created_at", "updated_at"):
+            row[column] = _time(row.get(column))
         if row.get("origin") in origins:
             row["origin"] = None
         _insert(db, "conversations", row)
@@ -291,9 +306,9 @@ def _add(db: sqlite3.Connection, source: sqlite3.Connection, chats: _Found, mess
         if name not in there:
             if row.get("parent_id") is not None and row["parent_id"] not in there:
                 row["parent_id"] = last.get(chat)
-            moment = row.get("created_at")
+            moment = row["created_at"] = _time(row.get("created_at"))
             _insert(db, "conversations", {"id": chat, "created_at": moment, "updated_at": moment})
-            if not _insert(db, "messages", row):
+            if not (_is_legible(row) and _insert(db, "messages", row)):
                 lost += 1
                 continue
             there.add(name)
@@ -305,6 +320,24 @@ def _add(db: sqlite3.Connection, source: sqlite3.Connection, chats: _Found, mess
         for row in source.execute("SELECT * FROM usage"):
             _insert(db, "usage", _as_dict(row))
     return lost
+
+
+def _is_legible(row: dict[str, object]) -> bool:
+    """Whether what a message says can be read back."""
+    try:
+        parts_from_json(json.loads(str(row.get("parts"))))
+        failure = row.get("failure")
+        return failure is None or isinstance(json.loads(str(failure)), dict)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
+def _time(found: object) -> str:
+    """A row's time, or this moment where it cannot be read."""
+    try:
+        return as_text(datetime.fromisoformat(str(found)))
+    except (ValueError, OverflowError):
+        return as_text(now())
 
 
 def _values(db: sqlite3.Connection, table: str, column: str) -> set[object]:
