@@ -279,30 +279,45 @@ def _take(found: _Found, rows: list[sqlite3.Row]) -> None:
 
 
 def _add(db: sqlite3.Connection, source: sqlite3.Connection, chats: _Found, messages: _Found) -> int:
-    """Writes what was read into the new database, where it is not there already; how many messages are missing. One
-    whose question is lost follows the message before it, so that a chat stays in one piece."""
-    lost = len(messages.known - set(messages.rows))
+    """Writes what was read into the new database, where it is not there already; how many messages are missing."""
     with suppress(sqlite3.Error):
         for row in source.execute("SELECT * FROM erased"):
             _insert(db, "erased", _as_dict(row))
-    erased, there = _values(db, "erased", "id"), _values(db, "messages", "id")
+    erased = _values(db, "erased", "id")
+    leaves = _add_chats(db, [row for _, row in sorted(chats.rows.items()) if row.get("id") not in erased])
+    lost = len(messages.known - set(messages.rows))
+    wanted = [
+        row for _, row in sorted(messages.rows.items()) if not {row.get("id"), row.get("conversation_id")} & erased
+    ]
+    lost += _add_messages(db, wanted, leaves)
+    with suppress(sqlite3.Error):
+        for row in source.execute("SELECT * FROM usage"):
+            _insert(db, "usage", _as_dict(row))
+    return lost
+
+
+def _add_chats(db: sqlite3.Connection, rows: list[dict[str, object]]) -> list[tuple[object, object]]:
+    """Adds chats; gives for each the message that it is shown up to, and its id."""
     origins = _values(db, "conversations", "origin")
     leaves: list[tuple[object, object]] = []
-    for _, row in sorted(chats.rows.items()):
-        if row.get("id") in erased:
-            continue
+    for row in rows:
         leaves.append((row.pop("leaf_id", None), row.get("id")))
         for column in ("created_at", "updated_at"):
             row[column] = _time(row.get(column))
         if row.get("origin") in origins:
             row["origin"] = None
         _insert(db, "conversations", row)
+    return leaves
+
+
+def _add_messages(db: sqlite3.Connection, rows: list[dict[str, object]], leaves: list[tuple[object, object]]) -> int:
+    """Adds messages and shows each chat up to its leaf; how many could not be added. One whose question is lost follows
+    the message before it, so that a chat stays in one piece."""
+    there, lost = _values(db, "messages", "id"), 0
     last: dict[object, object] = {}
-    for _, row in sorted(messages.rows.items()):
+    for row in rows:
         name, chat = row.get("id"), row.get("conversation_id")
         row.pop("number", None)
-        if name in erased or chat in erased:
-            continue
         if name not in there:
             if row.get("parent_id") is not None and row["parent_id"] not in there:
                 row["parent_id"] = last.get(chat)
@@ -316,9 +331,6 @@ def _add(db: sqlite3.Connection, source: sqlite3.Connection, chats: _Found, mess
     for leaf, chat in [*leaves, *((leaf, chat) for chat, leaf in last.items())]:
         if leaf in there:
             db.execute("UPDATE conversations SET leaf_id = ? WHERE id = ? AND leaf_id IS NULL", (leaf, chat))
-    with suppress(sqlite3.Error):
-        for row in source.execute("SELECT * FROM usage"):
-            _insert(db, "usage", _as_dict(row))
     return lost
 
 
