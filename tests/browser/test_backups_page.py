@@ -1,4 +1,4 @@
-"""The Backups page and the banner: what a person sees of snapshots, of damage and of a disk that is full."""
+"""The Backups page: what a person sees of snapshots. (The banner: tests/faults/test_damage.py, test_full_disk.py.)"""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from assistant.database import Database
 from assistant.paths import Profile
 from tests.conftest import Served, eventually
 from tests.faults.siege import furnish
-from tests.faults.test_damage import cut
-from tests.faults.test_damage import furnish as furnish_large
 
 pytestmark = pytest.mark.browser
 
@@ -59,27 +57,4 @@ def test_a_snapshot_is_made_by_itself_and_a_person_makes_one_looks_into_it_and_r
         "Restored. Chats that came back: 1. Messages that came back: 2."
     )
     assert lost.id in {chat.id for chat in catalogue.chats(limit=9)}
-    here.close()
-
-
-def test_a_damaged_file_is_told_in_a_banner_that_leads_to_the_backups(serve: Serve, page: Page, tmp_path: Path) -> None:
-    profile = Profile(tmp_path / "data")
-    furnish_large(profile)
-    Backups(profile.database, profile.backups).take()
-    cut(profile.database)
-    page.goto(serve().address)
-    banner = page.locator("#banner")
-    expect(banner).to_contain_text("hearth.db.corrupt-")
-    expect(banner).to_contain_text("holds 12 chats with 240 messages")
-    page.locator("#banner-backups").click()
-    page.locator("#backup-choice label").filter(has_text="12 chats").click()
-    expect(page.locator("#backup-preview")).to_contain_text("Nothing that is here is removed")
-    page.locator("#backup-restore").click()
-    expect(page.locator("#backup-preview")).to_contain_text("Restored")
-    expect(page.locator("#backup-kept")).to_contain_text("hearth.db.corrupt-")
-    page.locator("#banner-close").click()
-    expect(banner).not_to_be_visible()
-
-    here = Database(profile.database, is_owner=False)
-    assert Catalogue(here).counts() == (12, 240)
     here.close()

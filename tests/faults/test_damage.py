@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from assistant.backup import Backups
 from assistant.catalogue import Catalogue
@@ -20,6 +21,8 @@ from assistant.paths import Profile
 from assistant.records import new_message
 from assistant.rescue import Opened, damage, marker, open_chats
 from assistant.store import Store
+
+Serve = Callable[..., Served]
 
 PAGE = 4096
 CHATS, PAIRS = 12, 10
@@ -278,3 +281,30 @@ def test_row_41_a_damaged_file_of_the_first_schema_is_read_too(tmp_path: Path) -
         assert len(Store(opened.database).branch(chat.leaf_id)) == len(Store(opened.database).tree("c")), "in one piece"
     finally:
         opened.database.close()
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_row_41_a_damaged_file_is_told_in_a_banner_that_leads_to_the_backups(
+    serve: Serve, page: Page, tmp_path: Path
+) -> None:
+    profile = Profile(tmp_path / "data")
+    furnish(profile)
+    Backups(profile.database, profile.backups).take()
+    cut(profile.database)
+    page.goto(serve().address)
+    banner = page.locator("#banner")
+    expect(banner).to_contain_text("hearth.db.corrupt-")
+    expect(banner).to_contain_text("holds 12 chats with 240 messages")
+    page.locator("#banner-backups").click()
+    page.locator("#backup-choice label").filter(has_text="12 chats").click()
+    expect(page.locator("#backup-preview")).to_contain_text("Nothing that is here is removed")
+    page.locator("#backup-restore").click()
+    expect(page.locator("#backup-preview")).to_contain_text("Restored")
+    expect(page.locator("#backup-kept")).to_contain_text("hearth.db.corrupt-")
+    page.locator("#banner-close").click()
+    expect(banner).not_to_be_visible()
+
+    here = Database(profile.database, is_owner=False)
+    assert Catalogue(here).counts() == (12, 240)
+    here.close()
