@@ -21,6 +21,7 @@ from assistant.paths import Profile
 from assistant.records import new_message
 from assistant.rescue import Opened, damage, marker, open_chats
 from assistant.store import Store
+from tests.conftest import Served
 
 Serve = Callable[..., Served]
 

@@ -1,5 +1,5 @@
-"""Row 39 of the faults, and 47 in part: a disk that is full (a small tmpfs), or fails at a write. Nothing that was typed
-or streamed goes: it is answered, told in a banner, kept, and written when there is room."""
+"""Row 39 of the faults, and 47 in part: a disk that is full (a small tmpfs) or fails at a write. Nothing that was
+typed or streamed goes: it is answered, told in a banner, kept, and written when there is room."""
 
 from __future__ import annotations
 
