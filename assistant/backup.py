@@ -286,9 +286,9 @@ def erase(db: sqlite3.Connection, ids: Iterable[str]) -> None:
     db.execute("COMMIT")
 
 
-def check_whole(db: sqlite3.Connection, *, quick: bool = False) -> None:
+def check_whole(db: sqlite3.Connection) -> None:
     """Raises sqlite3.DatabaseError where SQLite finds damage."""
-    found = db.execute(f"PRAGMA {'quick_check' if quick else 'integrity_check'} (1)").fetchone()
+    found = db.execute("PRAGMA integrity_check (1)").fetchone()
     if found is None or found[0] != "ok":
         raise sqlite3.DatabaseError(str(found[0] if found else "unreadable"))
 

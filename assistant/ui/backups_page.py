@@ -35,10 +35,10 @@ class BackupsPage:
             )
             self._kept = gr.Markdown(elem_id="backup-kept", container=False)
 
-    def wire(self, blocks: gr.Blocks, tab: gr.Tab) -> None:
-        """Ties the handlers to the page. `tab` is the page itself: the list is read when it is opened."""
+    def wire(self, tab: gr.Tab, way_in: gr.Button) -> None:
+        """Ties the handlers to the page. The list is read when it is opened: by its tab, or by the button `way_in`."""
         whole = [self._choice, self._none, self._preview, self._restore, self._kept]
-        wire([blocks.load, tab.select], self._show, outputs=whole)
+        wire([tab.select, way_in.click], self._show, outputs=whole)
         wire([self._now.click], self._back_up, outputs=whole)
         wire([self._choice.input], self._look_into, inputs=[self._choice], outputs=whole)
         wire([self._restore.click], self._bring_back, inputs=[self._choice], outputs=whole)

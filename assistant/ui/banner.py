@@ -41,7 +41,8 @@ class Banner:
     def _look(self, shown: str | None) -> Changes:
         """Nothing but itself where nothing is new: the page is drawn again for each change."""
         unsaved, notices = self._unsaved(), self._caretaker.notices
-        words = "".join(self._said(error) for error in (*([unsaved] if unsaved else []), *notices))
+        said = "".join(self._said(error) for error in (*([unsaved] if unsaved else []), *notices))
+        words = f'<div role="alert">{said}</div>' if said else ""
         if words == shown:
             return {self._shown: shown}
         return {

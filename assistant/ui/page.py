@@ -66,7 +66,7 @@ def build_page(
         chat.wire(blocks)
         settings.wire(blocks, tab)
         network.wire(blocks, network_tab)
-        backups.wire(blocks, backups_tab)
+        backups.wire(backups_tab, banner.backups)
         banner.wire(blocks)
         wire(
             [banner.backups.click],

@@ -100,7 +100,7 @@ def test_row_41_a_damaged_database_is_set_aside_untouched_and_the_backup_is_offe
         here = Store(opened.database)
         chat = here.add_conversation()
         here.save_messages(chat.id, new_message(None, user("life goes on")))
-        assert damage(profile.database, quick=False) is None
+        assert damage(profile.database) is None
     finally:
         opened.database.close()
 
@@ -138,7 +138,7 @@ def test_row_41_damage_inside_costs_only_what_stood_there(tmp_path: Path, page: 
         assert messages >= total - 60, "a page holds few messages; an inner one leads to some"
         assert messages + lost >= total - 2 or lost > 0 or messages == total
         assert kept(profile)[0].read_bytes() == before
-        assert damage(profile.database, quick=False) is None
+        assert damage(profile.database) is None
     finally:
         opened.database.close()
 
@@ -185,7 +185,7 @@ def test_row_41_the_log_of_another_state_does_not_spoil_what_is_whole(tmp_path: 
             assert {f"chat {number}" for number in range(CHATS)} <= found
             files = {path.name.rpartition("-")[2]: path.read_bytes() for path in kept(profile)}
             assert before in files.values()
-        assert damage(profile.database, quick=False) is None
+        assert damage(profile.database) is None
     finally:
         opened.database.close()
 
