@@ -85,14 +85,13 @@ class BackupsPage:
         yield await self._show() | {self._preview: _sentences([said], "good")}
 
     def _list(self) -> Changes:
+        """What there is. The choice and its preview stay: a quick hand may have chosen before the list was read."""
         snapshots = self._caretaker.backups.all()
         return {
             self._choice: gr.update(
-                choices=[(self._line(one), one.path.name) for one in snapshots], value=None, visible=bool(snapshots)
+                choices=[(self._line(one), one.path.name) for one in snapshots], visible=bool(snapshots)
             ),
             self._none: gr.update(visible=not snapshots),
-            self._preview: "",
-            self._restore: gr.update(visible=False),
             self._kept: self._set_aside(),
         }
 

@@ -48,8 +48,8 @@ def test_a_snapshot_is_made_by_itself_and_a_person_makes_one_looks_into_it_and_r
     lost = catalogue.chats(limit=9)[0]
     catalogue.delete(lost.id)
     catalogue.erase_deleted()
-    page.locator("#page-network-button").click()
-    page.locator("#page-backups-button").click()
+    page.goto(served.fresh_address())
+    opens_backups(page)
     choice.click()
     expect(page.locator("#backup-preview")).to_contain_text("Chats that come back: 1. Messages that come back: 2.")
     page.locator("#backup-restore").click()
