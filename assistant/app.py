@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assistant.backup import Backups
+from assistant.caretaker import Caretaker
 from assistant.configuration import Configuration, Target, ThisRun
 from assistant.conversation import EngineChoice
 from assistant.conversations import Conversations
@@ -19,12 +23,13 @@ from assistant.engines.address import normalise_endpoint
 from assistant.engines.embedded import EmbeddedEngine, model_id
 from assistant.engines.endpoint import EndpointEngine
 from assistant.engines.probe import Findings, probe, probe_engine
-from assistant.errors import EngineError, HearthError, StartError
+from assistant.errors import EngineError, HearthError, StartError, StoreError
 from assistant.events import Event
 from assistant.keyrings import SystemKeyring
 from assistant.keys import Keys
 from assistant.messages import Message, Text, user
 from assistant.paths import Profile, starter_model
+from assistant.rescue import open_chats
 from assistant.settings import SettingsFile
 from assistant.store import Store
 from assistant.turn import run_turn
@@ -53,7 +58,11 @@ class App:
         call it in a thread. Its lifespan starts the engine, and at its end saves running answers and ends everything,
         so that `uvicorn.Config(app.asgi(port), lifespan="on")` is all a server needs. Raises StoreError, StartError."""
         self._make_folders()
-        store = Store(Database(self.profile.database))  # first: what is wrong with the data is told at once
+        is_ending = threading.Event()
+        backups = Backups(self.profile.database, self.profile.backups, is_ending=is_ending.is_set)
+        opened = open_chats(self.profile.database, backups)  # first: what is wrong with the data is told at once
+        store = Store(opened.database)
+        caretaker = Caretaker(opened, backups, is_ending=is_ending)
         # late: `ask` and `doctor` never load Gradio
         from assistant.guard import Guard
         from assistant.ui.page import build_page, upload_folder
@@ -65,7 +74,9 @@ class App:
         @asynccontextmanager
         async def lifespan(_: object) -> AsyncGenerator[None]:
             warming = asyncio.create_task(self._warm_up())
+            caretaker.start()
             yield
+            await asyncio.to_thread(caretaker.stop)
             warming.cancel()
             await asyncio.wait({warming})
             await conversations.aclose()
@@ -75,7 +86,12 @@ class App:
 
         check = TargetCheck(test=self._test, models=self._models)
         page = build_page(
-            conversations, self._configuration, check=check, visits=self._egress.visits, lifespan=lifespan
+            conversations,
+            self._configuration,
+            check=check,
+            visits=self._egress.visits,
+            caretaker=caretaker,
+            lifespan=lifespan,
         )
         self._guard = Guard(page, port=port, uploads=upload_folder())
         return self._guard
@@ -101,6 +117,18 @@ class App:
         async with aclosing(run_turn(messages, choice.engine, options=options)) as events:
             async for event in events:
                 yield event
+
+    def back_up(self) -> Path:
+        """Makes a snapshot of the chats and gives its path, beside a running Hearth too: nothing of its own is
+        touched. Raises StoreError, StartError."""
+        self._make_folders()
+        backups = Backups(self.profile.database, self.profile.backups)
+        snapshot = backups.take()
+        try:
+            backups.rotate()
+        except StoreError as error:
+            log.warning("the older snapshots stay as they are: %s", error)
+        return snapshot.path
 
     @property
     def notice(self) -> HearthError | None:

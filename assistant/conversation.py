@@ -16,6 +16,7 @@ from assistant.errors import StoreError
 from assistant.events import Event, FinishReason
 from assistant.messages import Message, Text, user
 from assistant.records import Failure, MessageStatus, StoredConversation, StoredMessage, TitledBy, new_message
+from assistant.safekeeping import Safekeeping
 from assistant.settings import Settings
 from assistant.store import Store
 from assistant.titles import engine_title, first_words
@@ -38,21 +39,23 @@ class EngineChoice:
 
 class Conversation:
     """One chat on one event loop. `settled` is what is finished, from the first message down to the one that is shown;
-    `siblings` holds, for each of them that has some, all that stand in its place; `unsaved` says why words could not
-    be written yet, None when all are on disk.
+    `siblings` holds, for each of them that has some, all that stand in its place.
 
-    Whatever changes the tree does nothing while an answer runs. All of it may raise StoreError; then nothing changed.
+    Whatever changes the tree does nothing while an answer runs. Questions and answers that cannot be saved are kept and
+    answered all the same; the rest may raise StoreError, and then nothing changed.
     """
 
-    def __init__(self, store: Store, stored: StoredConversation, *, choose: Callable[[], EngineChoice]) -> None:
+    def __init__(
+        self, store: Store, stored: StoredConversation, *, kept: Safekeeping, choose: Callable[[], EngineChoice]
+    ) -> None:
         self.id = stored.id
         self.title, self.draft = stored.title, stored.draft
         self.settled: tuple[StoredMessage, ...] = tuple(store.branch(stored.leaf_id))
         self.siblings: Mapping[str, tuple[str, ...]] = store.siblings(self.id, stored.leaf_id)
         self._live: Answer | None = None
         self._arrived: list[Event] = []  # what `_live` does not hold yet
-        self.unsaved: StoreError | None = None
         self._store, self._catalogue = store, Catalogue(store.database)
+        self._kept = kept
         self._choose = choose
         self._wants_title = stored.titled_by in ("nobody", "words")
         self._rows: tuple[StoredMessage, ...] = ()  # what the running answer is saved as
@@ -75,6 +78,11 @@ class Conversation:
     def is_settling(self) -> bool:
         """Whether more will come without being asked for: an answer runs, or a title is being made."""
         return self._live is not None or self._entitling is not None
+
+    @property
+    def unsaved(self) -> StoreError | None:
+        """Why words of this chat are not on disk yet; they are kept, and written when that can be done."""
+        return self._kept.unsaved_in(self.id)
 
     @property
     def can_retry(self) -> bool:
@@ -134,17 +142,20 @@ class Conversation:
         """Shows the chat as it went on from this message, which need not be one of those that are shown now."""
         if self.live is not None:
             return
+        self._check_saved()
         await self._show(await asyncio.to_thread(self._store.newest_leaf, message_id))
 
     async def branch_from(self, message_id: str) -> None:
         """Shows the chat up to this message, so that the next question begins a branch there."""
         if self.live is None and self.message(message_id) is not None:
+            self._check_saved()
             await self._show(message_id)
 
     async def erase(self, message_id: str) -> None:
         """Erases a message and everything that came of it."""
         if self.live is not None or self.message(message_id) is None:
             return
+        self._check_saved()
         await asyncio.to_thread(self._store.erase_messages, self.id, message_id)
         stored = await asyncio.to_thread(self._store.conversation, self.id)
         await self._show(stored.leaf_id if stored else None)
@@ -178,6 +189,11 @@ class Conversation:
                 return self.settled[:index]
         return None
 
+    def _check_saved(self) -> None:
+        """What is shown next comes from the disk: words that are only in memory must not be lost from sight."""
+        if self.unsaved is not None:
+            raise self.unsaved
+
     async def _show(self, leaf_id: str | None) -> None:
         await asyncio.to_thread(self._store.show, self.id, leaf_id)
         branch = await asyncio.to_thread(self._store.branch, leaf_id)
@@ -199,7 +215,7 @@ class Conversation:
         self._live, self._arrived = Answer((begun,) if begun else ()), []
         try:
             await self._stop_entitling()
-            await asyncio.to_thread(self._store.save_messages, self.id, *((question, row) if question else (row,)))
+            await self._kept.save(self.id, *((question, row) if question else (row,)))
         except BaseException:
             self._live = None
             raise
@@ -285,17 +301,10 @@ class Conversation:
         return "cut" if answer.finished == "length" else "complete"
 
     async def _save(self, status: MessageStatus, choice: EngineChoice) -> None:
-        """Writes the running answer. What cannot be written stays on the page, and is tried again with the next."""
+        """Brings the rows on disk up to the answer."""
         answer = self.live or Answer()
-        rows = self._rows_of(answer, status, choice.engine.identity.model or None)
-        try:
-            await asyncio.to_thread(self._store.save_messages, self.id, *rows)
-        except StoreError as error:
-            log.warning("an answer could not be saved: %s", error)
-            self.unsaved = error
-        else:
-            self.unsaved = None
-        self._rows = rows
+        self._rows = self._rows_of(answer, status, choice.engine.identity.model or None)
+        await self._kept.save(self.id, *self._rows)
 
     def _rows_of(self, answer: Answer, status: MessageStatus, model: str | None) -> tuple[StoredMessage, ...]:
         """One row for each message of the answer, those that have one keeping it; `status` is the last one's."""

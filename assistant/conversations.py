@@ -12,6 +12,7 @@ from assistant.catalogue import Catalogue, Found
 from assistant.conversation import Conversation, EngineChoice
 from assistant.errors import StoreError
 from assistant.records import StoredConversation
+from assistant.safekeeping import Safekeeping
 from assistant.store import Store
 
 log = logging.getLogger(__name__)
@@ -43,9 +44,15 @@ class Conversations:
     def __init__(self, store: Store, *, private: Store, choose: Callable[[], EngineChoice]) -> None:
         self._store, self._private = store, private
         self._kept, self._unkept = Catalogue(store.database), Catalogue(private.database)
+        self._safe = {id(held): Safekeeping(held) for held in (store, private)}
         self._choose = choose
         self._open: dict[str, Conversation] = {}
         self._erasing: set[asyncio.Task[None]] = set()
+
+    @property
+    def unsaved(self) -> StoreError | None:
+        """Why words of some chat are not on disk yet; None when all are."""
+        return self._safe[id(self._store)].unsaved
 
     async def last(self) -> Conversation:
         """The chat that was changed last, or a new one."""
@@ -128,6 +135,7 @@ class Conversations:
         for task in self._erasing:
             task.cancel()
         await asyncio.gather(*(conversation.stop("interrupted") for conversation in self._open.values()))
+        await asyncio.gather(*(kept.aclose() for kept in self._safe.values()))
         await self._erase(older_than=timedelta(0))
 
     async def _empty(self, store: Store) -> Conversation:
@@ -136,7 +144,8 @@ class Conversations:
 
     async def _opened(self, store: Store, stored: StoredConversation) -> Conversation:
         if stored.id not in self._open:
-            opened = await asyncio.to_thread(Conversation, store, stored, choose=self._choose)
+            kept = self._safe[id(store)]
+            opened = await asyncio.to_thread(Conversation, store, stored, kept=kept, choose=self._choose)
             self._open.setdefault(stored.id, opened)  # somebody may have been quicker
         return self._open[stored.id]
 

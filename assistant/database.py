@@ -131,4 +131,6 @@ def _fault(error: Exception) -> str:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")) or "shorter than it says" in str(error):
         return "store.corrupt"
+    if isinstance(error, OverflowError | UnicodeError | sqlite3.IntegrityError | sqlite3.DataError):
+        return "store.refused"  # these words, and not the disk: no waiting helps
     return "store.full" if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_WRITE")) else "store.unavailable"

@@ -59,6 +59,11 @@ class Profile:
         return self.data_dir / "hearth.db"
 
     @property
+    def backups(self) -> Path:
+        """The folder of the snapshots."""
+        return self.data_dir / "backups"
+
+    @property
     def settings_file(self) -> Path:
         return self.data_dir / "settings.json"
 

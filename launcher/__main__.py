@@ -1,4 +1,4 @@
-"""The `hearth` command: the window by default; serve, ask, doctor; and two hidden ones that Hearth starts itself."""
+"""The `hearth` command: the window by default; serve, ask, doctor, backup; and two hidden ones, for Hearth itself."""
 
 from __future__ import annotations
 
@@ -80,6 +80,10 @@ def _command(name: str) -> Callable[..., int]:
         from launcher import terminal
 
         return terminal.ask if name == "ask" else terminal.doctor
+    if name == "backup":
+        from launcher.snapshot import back_up
+
+        return back_up
     from launcher.desktop import open_window
 
     return open_window

@@ -55,6 +55,7 @@ def parse(words: Sequence[str]) -> Options:
     ask.add_argument("question", help=t("cli.question"))
     doctor = commands.add_parser("doctor", parents=[shared], help=t("cli.doctor"), allow_abbrev=False)
     doctor.add_argument("--json", action="store_true", dest="is_json", help=t("cli.json"))
+    commands.add_parser("backup", parents=[shared], help=t("cli.backup"), allow_abbrev=False)
     found = vars(parser.parse_args(words))
     chosen: Path | None = found.get("data_dir") or _folder(os.environ.get("HEARTH_DATA_DIR", ""))
     return Options(

@@ -13,7 +13,6 @@ from assistant.conversations import Conversations
 from assistant.database import Database
 from assistant.engines import EngineIdentity
 from assistant.engines.endpoint import EndpointEngine
-from assistant.errors import StoreError
 from assistant.settings import Settings
 from assistant.store import Store
 from tests.fake_endpoint import FakeEndpoint, fake_endpoint
@@ -221,15 +220,17 @@ def test_whatever_cannot_be_saved_the_chat_takes_the_next_question(
         play(scene, server, tmp_path)
 
 
-def test_a_question_that_cannot_be_saved_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+def test_a_question_that_cannot_be_saved_is_kept_and_answered_all_the_same(tmp_path: Path) -> None:
     async def scene(conversations: Conversations, store: Store) -> None:
         chat = await conversations.last()
         store.close()
-        with pytest.raises(StoreError):
-            await chat.send("Hello?")
-        assert (chat.settled, chat.live) == ((), None)
+        await chat.send("Hello?")
+        await at_rest(chat)
+        assert texts(chat) == ["Hello?", "Hello, world!"]
+        assert chat.unsaved is not None
+        assert conversations.unsaved is chat.unsaved
 
-    with fake_endpoint() as server:
+    with fake_endpoint(Answer()) as server:
         play(scene, server, tmp_path)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -229,12 +231,25 @@ def test_the_one_time_code_is_in_no_log(serve: Serve) -> None:
     assert code not in served.log.read_text(encoding="utf-8")
 
 
-def test_a_damaged_database_ends_serve_with_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "hearth.db").write_bytes(b"garbage" * 1000)
+def newer_database(data_dir: Path) -> None:
+    data_dir.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(data_dir / "hearth.db")) as db:
+        db.execute("PRAGMA user_version = 99")
+
+
+def test_a_newer_database_ends_serve_with_a_sentence(tmp_path: Path) -> None:
+    newer_database(tmp_path)
     ended = hearth("serve", "--data-dir", str(tmp_path))
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "damaged" in ended.stderr
+    assert "newer Hearth" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_serve_starts_beside_a_damaged_database_that_was_set_aside(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "hearth.db").write_bytes(b"garbage" * 1000)
+    served = serve(data_dir=tmp_path)
+    assert visit(served.address) == 303
+    assert [path.read_bytes() for path in tmp_path.glob("hearth.db.corrupt-*")] == [b"garbage" * 1000]
 
 
 def test_ask_and_doctor_work_beside_a_running_hearth(serve: Serve) -> None:

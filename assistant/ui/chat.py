@@ -206,11 +206,10 @@ class ChatTab:
         live = conversation.live if conversation else None
         is_running = live is not None
         placeholder = "" if is_running else self._welcome(conversation)
-        unsaved = conversation.unsaved if conversation else None
         shown = render_messages(messages[-page.shown :], t, siblings=conversation.siblings if conversation else {})
         return {
             **sidebar,
-            **self.told(unsaved or self._configuration.notice),
+            **self.told(self._configuration.notice),
             **self._asking(page),
             self._settled: gr.update(value=shown, placeholder=placeholder),
             self._live: render_live(live, t),

@@ -12,17 +12,21 @@ import gradio as gr
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
+from assistant.caretaker import Caretaker
 from assistant.configuration import Configuration
 from assistant.conversations import Conversations
 from assistant.egress import Visit
 from assistant.i18n import Translator
 from assistant.paths import asset
 from assistant.ui import theme
+from assistant.ui.backups_page import BackupsPage
+from assistant.ui.banner import Banner
 from assistant.ui.chat import ChatTab
 from assistant.ui.commands import Commands
 from assistant.ui.network_page import NetworkPage
 from assistant.ui.settings_tab import SettingsTab, TargetCheck
 from assistant.ui.sidebar import Sidebar
+from assistant.ui.wiring import wire
 
 NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
@@ -49,6 +53,7 @@ def build_page(
     *,
     check: TargetCheck,
     visits: Callable[[], list[Visit]],
+    caretaker: Caretaker,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
 ) -> FastAPI:
     """The page as an ASGI application. It is not safe to serve as it is: `assistant.guard` stands before it."""
@@ -57,17 +62,20 @@ def build_page(
         mark = gr.Markdown(theme.theme_mark(configuration.settings.theme), elem_id="theme-mark", container=False)
         gr.Button(t("sidebar.toggle"), elem_id="sidebar-toggle")
         sidebar = Sidebar(conversations, t)
+        banner = Banner(caretaker, lambda: conversations.unsaved, t)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(t("tab.chat"), elem_id="tab-chat", id="chat", scale=1):
                 chat = ChatTab(conversations, configuration, sidebar, t)
             with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:  # noqa: SIM117
-                with gr.Tabs(elem_id="settings-pages"):
+                with gr.Tabs(elem_id="settings-pages") as pages:
                     with gr.Tab(t("settings.general"), elem_id="page-general", id="general"):
                         settings = SettingsTab(
                             configuration, check, t, theme_mark_component=mark, engine_line=chat.engine_line
                         )
                     with gr.Tab(t("network.title"), elem_id="page-network", id="network") as network_tab:
                         network = NetworkPage(configuration, visits, t)
+                    with gr.Tab(t("backups.title"), elem_id="page-backups", id="backups") as backups_tab:
+                        backups = BackupsPage(caretaker, t)
         commands = Commands(conversations, chat, sidebar)
         gr.Markdown(shortcuts(t), elem_id="shortcuts", container=False)
         chat.wire(blocks)
@@ -75,6 +83,13 @@ def build_page(
         commands.wire(tabs)
         settings.wire(blocks, tab)
         network.wire(blocks, network_tab)
+        backups.wire(backups_tab, banner.backups)
+        banner.wire(blocks)
+        wire(
+            [banner.backups.click],
+            lambda: {tabs: gr.update(selected="settings"), pages: gr.update(selected="backups")},
+            outputs=[tabs, pages],
+        )
     blocks.queue(default_concurrency_limit=None, max_size=64)
     keep_streams_open(blocks)
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)

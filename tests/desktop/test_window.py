@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -96,26 +97,31 @@ def test_a_second_start_brings_the_first_window_to_the_front_and_ends(open_windo
     assert eventually(first.has_window, within_seconds=5)
 
 
-def test_a_damaged_database_is_told_in_the_window_and_left_as_it_is(open_window: OpenWindow, tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
+def newer_database(data_dir: Path) -> bytes:
+    """Chats that only a later Hearth can read."""
     data_dir.mkdir()
-    garbage = b"not a database" * 1000
-    (data_dir / "hearth.db").write_bytes(garbage)
+    with closing(sqlite3.connect(data_dir / "hearth.db")) as db:
+        db.execute("PRAGMA user_version = 99")
+    return (data_dir / "hearth.db").read_bytes()
+
+
+def test_a_newer_database_is_told_in_the_window_and_left_as_it_is(open_window: OpenWindow, tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    before = newer_database(data_dir)
     opened = open_window(data_dir=data_dir)
     assert eventually(opened.has_window, within_seconds=30)
-    assert eventually(lambda: "damaged" in opened.log, within_seconds=30)
+    assert eventually(lambda: "newer Hearth" in opened.log, within_seconds=30)
     assert opened.process.poll() is None, "the window stays and says why"
     opened.close_as_a_person()
     assert opened.process.wait(timeout=5) == 1
-    assert (data_dir / "hearth.db").read_bytes() == garbage
+    assert (data_dir / "hearth.db").read_bytes() == before
 
 
 def test_beside_a_window_that_could_not_start_serve_says_so(open_window: OpenWindow, tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    data_dir.mkdir()
-    (data_dir / "hearth.db").write_bytes(b"not a database" * 1000)
+    newer_database(data_dir)
     opened = open_window(data_dir=data_dir)
-    assert eventually(lambda: opened.has_window() and "damaged" in opened.log, within_seconds=60)
+    assert eventually(lambda: opened.has_window() and "newer Hearth" in opened.log, within_seconds=60)
     ended = hearth("serve", "--data-dir", str(data_dir))
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "its window says why" in ended.stderr.lower()
@@ -123,10 +129,9 @@ def test_beside_a_window_that_could_not_start_serve_says_so(open_window: OpenWin
 
 def test_a_failed_start_can_be_tried_again(open_window: OpenWindow, tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    data_dir.mkdir()
-    (data_dir / "hearth.db").write_bytes(b"not a database" * 1000)
+    newer_database(data_dir)
     opened = open_window(data_dir=data_dir)
-    assert eventually(lambda: opened.has_window() and "damaged" in opened.log, within_seconds=60)
+    assert eventually(lambda: opened.has_window() and "newer Hearth" in opened.log, within_seconds=60)
     (data_dir / "hearth.db").unlink()
     opened.screen.xdotool("windowactivate", "--sync", opened.window())
 
