@@ -20,6 +20,7 @@ from assistant.backup import Backups
 from assistant.catalogue import Catalogue
 from assistant.conversation import Conversation, EngineChoice
 from assistant.conversations import Conversations
+from assistant.database import Database
 from assistant.engines.endpoint import EndpointEngine
 from assistant.paths import Profile
 from assistant.rescue import open_chats
