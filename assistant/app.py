@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assistant.attachments import Attachments
 from assistant.backup import Backups
 from assistant.caretaker import Caretaker
 from assistant.configuration import Configuration, Target, ThisRun
@@ -25,6 +27,9 @@ from assistant.engines.endpoint import EndpointEngine
 from assistant.engines.probe import Findings, probe, probe_engine
 from assistant.errors import EngineError, HearthError, StartError, StoreError
 from assistant.events import Event
+from assistant.exchange.exporter import Exporter, ExportFormat
+from assistant.exchange.importer import Importer, ImportReport, Told
+from assistant.i18n import ENGLISH
 from assistant.keyrings import SystemKeyring
 from assistant.keys import Keys
 from assistant.messages import Message, Text, user
@@ -117,6 +122,31 @@ class App:
         async with aclosing(run_turn(messages, choice.engine, options=options)) as events:
             async for event in events:
                 yield event
+
+    def import_chats(self, paths: Sequence[Path], told: Told) -> ImportReport:
+        """Brings chats in, beside a running Hearth too. Raises StoreError, StartError."""
+        with self._chats_beside() as store:
+            return Importer(store, Attachments(self.profile.attachments)).bring_in(paths, told)
+
+    def export_chats(self, path: Path | None) -> int:
+        """Writes all chats into a file, in the format that its suffix says, else as JSON; to standard output for None.
+        Gives how many there are. Raises StoreError, StartError."""
+        with self._chats_beside() as store:
+            exporter = Exporter(store, Attachments(self.profile.attachments), ENGLISH)
+            if path is None:
+                return exporter.write_to(sys.stdout.buffer, "json")
+            kinds: dict[str, ExportFormat] = {".html": "html", ".htm": "html", ".md": "md", ".zip": "md"}
+            return exporter.write_all(path, kinds.get(path.suffix.lower(), "json"))
+
+    @contextmanager
+    def _chats_beside(self) -> Generator[Store]:
+        self._make_folders()
+        backups = Backups(self.profile.database, self.profile.backups)
+        store = Store(Database(self.profile.database, is_owner=False, before_migration=backups.take))
+        try:
+            yield store
+        finally:
+            store.close()
 
     def back_up(self) -> Path:
         """Makes a snapshot of the chats and gives its path, beside a running Hearth too: nothing of its own is

@@ -72,6 +72,10 @@ class Profile:
         return self.data_dir / "keys.json"
 
     @property
+    def attachments(self) -> Path:
+        return self.data_dir / "attachments"
+
+    @property
     def log_file(self) -> Path:
         return self.data_dir / "logs" / "hearth.log"
 

@@ -132,19 +132,27 @@ class SettingsFile:
 
 def write_private(path: Path, text: str) -> None:
     """Writes a file whole or not at all, readable by this user only. Raises SettingsError("settings.unwritable")."""
+    try:
+        write_private_bytes(path, text.encode())
+    except OSError as error:
+        raise SettingsError("settings.unwritable", path=path, reason=error.strerror or "?") from error
+
+
+def write_private_bytes(path: Path, content: bytes) -> None:
+    """The same for bytes. Raises OSError."""
     temporary: str | None = None
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # O_EXCL and 0600
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
         _sync_folder(path.parent)
-    except OSError as error:
+    except OSError:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise SettingsError("settings.unwritable", path=path, reason=error.strerror or "?") from error
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The `hearth` command: the window by default; serve, ask, doctor, backup; and two hidden ones, for Hearth itself."""
+"""The `hearth` command: the window by default, and the others; two are hidden, for Hearth itself."""
 
 from __future__ import annotations
 
@@ -84,6 +84,10 @@ def _command(name: str) -> Callable[..., int]:
         from launcher.snapshot import back_up
 
         return back_up
+    if name in ("import", "export"):
+        from launcher import exchange
+
+        return exchange.bring_in if name == "import" else exchange.write_out
     from launcher.desktop import open_window
 
     return open_window

@@ -33,6 +33,7 @@ class Options:
     is_debug: bool
     question: str = ""
     is_json: bool = False
+    files: tuple[Path, ...] = ()
 
     @property
     def choices(self) -> dict[str, str | None]:
@@ -56,6 +57,10 @@ def parse(words: Sequence[str]) -> Options:
     doctor = commands.add_parser("doctor", parents=[shared], help=t("cli.doctor"), allow_abbrev=False)
     doctor.add_argument("--json", action="store_true", dest="is_json", help=t("cli.json"))
     commands.add_parser("backup", parents=[shared], help=t("cli.backup"), allow_abbrev=False)
+    importing = commands.add_parser("import", parents=[shared], help=t("cli.import"), allow_abbrev=False)
+    importing.add_argument("files", nargs="+", metavar="FILE", help=t("cli.import-files"))
+    exporting = commands.add_parser("export", parents=[shared], help=t("cli.export"), allow_abbrev=False)
+    exporting.add_argument("files", nargs=1, metavar="FILE", help=t("cli.export-file"))
     found = vars(parser.parse_args(words))
     chosen: Path | None = found.get("data_dir") or _folder(os.environ.get("HEARTH_DATA_DIR", ""))
     return Options(
@@ -67,6 +72,7 @@ def parse(words: Sequence[str]) -> Options:
         is_debug=bool(found.get("debug")),
         question=found.get("question", ""),
         is_json=bool(found.get("is_json")),
+        files=tuple(_file(name) for name in found.get("files", ())),
     )
 
 
@@ -82,6 +88,11 @@ def version() -> str:
         return installed_version("hearth-assistant")
     except PackageNotFoundError:
         return "?"
+
+
+def _file(text: str) -> Path:
+    """A file that was named; "-" stays as it is. Absolute, since Hearth works in a folder of its own."""
+    return Path(text) if text == "-" else Path(text).expanduser().absolute()
 
 
 def _folder(text: str) -> Path | None:

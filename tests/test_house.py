@@ -28,6 +28,8 @@ PUT_TOGETHER = (
     "chat.welcome.",
     "doctor.",
     "error.",
+    "exchange.",
+    "export.role.",
     "month.",
     "settings.",
     "shortcut.",

@@ -1,0 +1,64 @@
+"""Files that belong to messages: in the profile's `attachments` folder, one folder for each chat."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from assistant.errors import StoreError
+from assistant.messages import Attachment
+from assistant.records import new_id
+from assistant.settings import write_private_bytes
+
+LARGEST_BYTES = 200_000_000
+_STORED_AS = re.compile(r"[0-9a-f]{32}/[0-9a-f]{32}(?:\.[a-z0-9]{1,8})?")
+
+
+class Attachments:
+    """The files of one profile; every method may raise StoreError. `stored_as` is "CHAT/FILE.suffix", made of random
+    ids: a name that somebody else chose is only ever shown."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, conversation_id: str, name: str, media_type: str, content: bytes) -> Attachment:
+        """Stores a file for a chat, readable by this user only."""
+        suffix = Path(name).suffix.lower()
+        suffix = suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
+        attachment = Attachment(name, media_type, f"{conversation_id}/{new_id()}{suffix}")
+        self.put_as(attachment.stored_as, content)
+        return attachment
+
+    def put_as(self, stored_as: str, content: bytes) -> None:
+        """Stores a file under the name that an attachment gives it; what is there already stays."""
+        path = self._path(stored_as)
+        if len(content) > LARGEST_BYTES:
+            raise StoreError("attachment.large", name=path.name)
+        try:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            if not path.exists():
+                write_private_bytes(path, content)
+        except OSError as error:
+            raise StoreError("store.unavailable", path=path, reason=error.strerror or "?") from error
+
+    def read(self, attachment: Attachment) -> bytes | None:
+        """The file; None where it is gone."""
+        try:
+            return self._path(attachment.stored_as).read_bytes()
+        except (OSError, StoreError):
+            return None
+
+    def remove_for(self, conversation_id: str) -> None:
+        """Removes all files of a chat."""
+        if re.fullmatch(r"[0-9a-f]{32}", conversation_id):
+            shutil.rmtree(self._folder / conversation_id, ignore_errors=True)
+
+    def remove(self, attachment: Attachment) -> None:
+        """Removes one file; it may be gone already."""
+        self._path(attachment.stored_as).unlink(missing_ok=True)
+
+    def _path(self, stored_as: str) -> Path:
+        if not _STORED_AS.fullmatch(stored_as):
+            raise StoreError("attachment.name")
+        return self._folder / stored_as
