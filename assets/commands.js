@@ -128,6 +128,15 @@
     setTimeout(() => place.classList.remove("hearth-jumped"), 2500);
   };
 
+  // A file that was made for the person is downloaded, once.
+  let given = null;
+  const download = () => {
+    const button = one("#export-link");
+    const words = button ? button.textContent.trim() : given;
+    if (given !== null && words !== given) button.click();
+    given = words;
+  };
+
   // What Gradio's cleaning takes out of our HTML, or puts in that says nothing to a screen reader.
   const tidy = () => {
     for (const row of document.querySelectorAll("#chat-list .hearth-row > a")) {
@@ -144,8 +153,8 @@
     new MutationObserver(() => {
       if (isDue) return;
       isDue = true;
-      requestAnimationFrame(() => { isDue = false; tidy(); jump(); });
-    }).observe(document.body, { childList: true, subtree: true });
+      requestAnimationFrame(() => { isDue = false; tidy(); jump(); download(); });
+    }).observe(document.body, { childList: true, subtree: true, characterData: true });
   };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
   else start();

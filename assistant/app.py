@@ -74,11 +74,13 @@ class App:
         from assistant.ui.settings_tab import TargetCheck
 
         private = Store(Database(None))
-        conversations = Conversations(store, private=private, choose=self._choose)
+        attachments = Attachments(self.profile.attachments)
+        conversations = Conversations(store, private=private, choose=self._choose, attachments=attachments)
 
         @asynccontextmanager
         async def lifespan(_: object) -> AsyncGenerator[None]:
             warming = asyncio.create_task(self._warm_up())
+            await conversations.erase_deleted()
             caretaker.start()
             yield
             await asyncio.to_thread(caretaker.stop)
@@ -96,6 +98,8 @@ class App:
             check=check,
             visits=self._egress.visits,
             caretaker=caretaker,
+            importer=Importer(store, attachments),
+            exporter=Exporter(store, attachments, ENGLISH),
             lifespan=lifespan,
         )
         self._guard = Guard(page, port=port, uploads=upload_folder())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from assistant.attachments import Attachments
 from assistant.catalogue import Catalogue, Found
 from assistant.conversation import Conversation, EngineChoice
 from assistant.errors import StoreError
@@ -41,7 +42,15 @@ class Conversations:
     `private` holds chats in memory only; they end with this process. Every method may raise StoreError.
     """
 
-    def __init__(self, store: Store, *, private: Store, choose: Callable[[], EngineChoice]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        private: Store,
+        choose: Callable[[], EngineChoice],
+        attachments: Attachments | None = None,
+    ) -> None:
+        self._attachments = attachments
         self._store, self._private = store, private
         self._kept, self._unkept = Catalogue(store.database), Catalogue(private.database)
         self._safe = {id(held): Safekeeping(held) for held in (store, private)}
@@ -130,6 +139,10 @@ class Conversations:
         await asyncio.to_thread(self._catalogue_of(conversation_id).restore, conversation_id)
         return await self.open(conversation_id)
 
+    async def erase_deleted(self) -> None:
+        """Erases what an earlier Hearth was told to delete and did not live to."""
+        await self._erase(older_than=timedelta(0))
+
     async def aclose(self) -> None:
         """Ends every running answer and saves what it has; erases what was deleted."""
         for task in self._erasing:
@@ -173,6 +186,10 @@ class Conversations:
     async def _erase(self, *, older_than: timedelta) -> None:
         for catalogue in (self._kept, self._unkept):
             try:
-                await asyncio.to_thread(catalogue.erase_deleted, older_than=older_than)
+                gone = await asyncio.to_thread(catalogue.erase_deleted, older_than=older_than)
             except StoreError as error:
                 log.warning("what was deleted is not erased yet: %s", error)  # the next start does it
+                continue
+            if self._attachments is not None:
+                for chat in gone:
+                    await asyncio.to_thread(self._attachments.remove_for, chat)

@@ -26,6 +26,7 @@ PUT_TOGETHER = (
     "network.reason.",
     "chat.status.",
     "chat.welcome.",
+    "data.format.",
     "doctor.",
     "error.",
     "exchange.",

@@ -115,7 +115,13 @@ def _row(chat: StoredConversation, t: Translator, *, is_current: bool, is_privat
 def _menu(chat: StoredConversation, t: Translator, *, is_private: bool) -> str:
     pin = ("unpin", t("sidebar.unpin")) if chat.is_pinned else ("pin", t("sidebar.pin"))
     archive = ("unarchive", t("sidebar.unarchive")) if chat.is_archived else ("archive", t("sidebar.archive"))
-    verbs = [("rename", t("sidebar.rename")), pin, ("move", t("sidebar.move")), archive]
+    verbs = [
+        ("rename", t("sidebar.rename")),
+        pin,
+        ("move", t("sidebar.move")),
+        archive,
+        ("export", t("sidebar.export")),
+    ]
     links = [link(verb, chat.id, words) for verb, words in (verbs[:1] if is_private else verbs)]
     links.append(link("delete", chat.id, t("sidebar.delete"), classes="hearth-bad"))
     tip = as_html(t("sidebar.menu", title=title_of(chat, t)))

@@ -16,6 +16,8 @@ from assistant.caretaker import Caretaker
 from assistant.configuration import Configuration
 from assistant.conversations import Conversations
 from assistant.egress import Visit
+from assistant.exchange.exporter import Exporter
+from assistant.exchange.importer import Importer
 from assistant.i18n import Translator
 from assistant.paths import asset
 from assistant.ui import theme
@@ -23,6 +25,8 @@ from assistant.ui.backups_page import BackupsPage
 from assistant.ui.banner import Banner
 from assistant.ui.chat import ChatTab
 from assistant.ui.commands import Commands
+from assistant.ui.data_page import DataPage
+from assistant.ui.export import Downloads
 from assistant.ui.network_page import NetworkPage
 from assistant.ui.settings_tab import SettingsTab, TargetCheck
 from assistant.ui.sidebar import Sidebar
@@ -54,6 +58,8 @@ def build_page(
     check: TargetCheck,
     visits: Callable[[], list[Visit]],
     caretaker: Caretaker,
+    importer: Importer,
+    exporter: Exporter,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
 ) -> FastAPI:
     """The page as an ASGI application. It is not safe to serve as it is: `assistant.guard` stands before it."""
@@ -61,7 +67,8 @@ def build_page(
     with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=True, fill_height=True) as blocks:
         mark = gr.Markdown(theme.theme_mark(configuration.settings.theme), elem_id="theme-mark", container=False)
         gr.Button(t("sidebar.toggle"), elem_id="sidebar-toggle")
-        sidebar = Sidebar(conversations, t)
+        downloads = Downloads(exporter, upload_folder, t)
+        sidebar = Sidebar(conversations, downloads, t)
         banner = Banner(caretaker, lambda: conversations.unsaved, t)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(t("tab.chat"), elem_id="tab-chat", id="chat", scale=1):
@@ -76,6 +83,8 @@ def build_page(
                         network = NetworkPage(configuration, visits, t)
                     with gr.Tab(t("backups.title"), elem_id="page-backups", id="backups") as backups_tab:
                         backups = BackupsPage(caretaker, t)
+                    with gr.Tab(t("data.title"), elem_id="page-chats", id="chats"):
+                        data = DataPage(importer, downloads, t)
         commands = Commands(conversations, chat, sidebar)
         gr.Markdown(shortcuts(t), elem_id="shortcuts", container=False)
         chat.wire(blocks)
@@ -83,6 +92,7 @@ def build_page(
         commands.wire(tabs)
         settings.wire(blocks, tab)
         network.wire(blocks, network_tab)
+        data.wire()
         backups.wire(backups_tab, banner.backups)
         banner.wire(blocks)
         wire(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
 import gradio as gr
 
 from assistant.conversations import Conversations
 from assistant.errors import HearthError
+from assistant.exchange.exporter import FORMATS, ExportFormat
 from assistant.i18n import Translator
 from assistant.ui.chat_list import render_archived, render_found, render_overview
+from assistant.ui.export import Downloads
 from assistant.ui.links import as_html, link
-from assistant.ui.state import LISTED, PageState
+from assistant.ui.state import LISTED, FormOfChat, PageState
 from assistant.ui.wiring import Changes, wire
 
 LISTED_AT_MOST = 100_000
@@ -20,8 +23,8 @@ LISTED_AT_MOST = 100_000
 class Sidebar:
     """Lays the side bar out in the Blocks that is open. commands.js opens and shuts it."""
 
-    def __init__(self, conversations: Conversations, t: Translator) -> None:
-        self._conversations, self._t = conversations, t
+    def __init__(self, conversations: Conversations, downloads: Downloads, t: Translator) -> None:
+        self._conversations, self._downloads, self._t = conversations, downloads, t
         with gr.Column(elem_id="sidebar", scale=0):
             self.new = gr.Button(t("chat.new"), elem_id="new-chat", size="sm")
             self.search = gr.Textbox(
@@ -38,18 +41,27 @@ class Sidebar:
                 self._folder = gr.Dropdown(
                     label=t("sidebar.folder"), elem_id="chat-folder", allow_custom_value=True, choices=[]
                 )
+                self._format = gr.Radio(
+                    [(t(f"data.format.{kind}"), kind) for kind in FORMATS],
+                    value="md",
+                    label=t("sidebar.export"),
+                    elem_id="chat-format",
+                )
                 with gr.Row():
                     self._save = gr.Button(t("sidebar.save"), elem_id="chat-form-save", size="sm", variant="primary")
                     self._cancel = gr.Button(t("sidebar.cancel"), elem_id="chat-form-cancel", size="sm")
             self._list = gr.Markdown(elem_id="chat-list", container=False)
             self._undo = gr.Markdown(elem_id="chat-undo", container=False, visible=False)
             self._foot = gr.Markdown(elem_id="sidebar-foot", container=False)
-        self.outputs = [self._form, self._name, self._folder, self._list, self._undo, self._foot]
+        self.outputs = [
+            *(self._form, self._name, self._folder, self._format, self._list, self._undo, self._foot),
+            self._downloads.link,
+        ]
 
     def wire(self, state: gr.State) -> None:
         """Ties the handlers to the page."""
         wire([self.search.change], self._look, inputs=[state, self.search], outputs=self.outputs, mode="always_last")
-        form = [state, self._name, self._folder]
+        form = [state, self._name, self._folder, self._format]
         saves = [self._save.click, self._name.submit]
         wire(saves, self._store_form, inputs=form, outputs=self.outputs)
         wire([self._cancel.click], self._shut_form, inputs=[state], outputs=self.outputs)
@@ -74,17 +86,18 @@ class Sidebar:
             )
         return {self._list: shown, self._foot: self._foot_words(archived), **self._undo_changes(page)}
 
-    async def open_form(self, page: PageState, what: str, chat_id: str) -> Changes:
-        """Shows the form that asks for a chat's name or folder."""
+    async def open_form(self, page: PageState, what: FormOfChat, chat_id: str) -> Changes:
+        """Shows the form that asks for a chat's name, its folder, or how to export it."""
         chat = await self._conversations.open(chat_id)
         if chat is None:
             return {}
-        page.asked, page.asked_about = ("rename" if what == "rename" else "move"), chat_id
+        page.asked, page.asked_about = what, chat_id
         folders = await self._conversations.folders()
         return {
             self._form: gr.update(visible=True),
             self._name: gr.update(value=chat.title, visible=what == "rename"),
             self._folder: gr.update(choices=["", *folders], value="", visible=what == "move"),
+            self._format: gr.update(visible=what == "export"),
         }
 
     async def act(self, page: PageState, verb: str, what: str) -> bool:
@@ -111,14 +124,17 @@ class Sidebar:
         except HearthError as error:
             return {self._list: error.message_in(self._t)}
 
-    async def _store_form(self, page: PageState, name: str, folder: str | None) -> Changes:
+    async def _store_form(self, page: PageState, name: str, folder: str | None, kind: ExportFormat) -> Changes:
+        given: Changes = {}
         try:
             if page.asked == "rename" and (chat := await self._conversations.open(page.asked_about)):
                 await chat.rename(name)
             elif page.asked == "move":
                 await self._conversations.move(page.asked_about, folder or "")
                 page.open_folders |= {" ".join((folder or "").split())}
-            return await self._shut_form(page)
+            elif page.asked == "export":
+                given = await asyncio.to_thread(self._downloads.one_chat, page.asked_about, kind)
+            return await self._shut_form(page) | given
         except HearthError as error:
             return {self._list: error.message_in(self._t)}  # the form stays, with what was typed
 

@@ -13,7 +13,8 @@ SCREENFUL = 30
 LISTED = 60
 DRAWN_SECONDS = 1.2
 
-Question = Literal["", "rename", "move", "erase"]
+FormOfChat = Literal["rename", "move", "export"]
+Question = Literal["", "rename", "move", "export", "erase"]
 
 
 @dataclass
