@@ -156,6 +156,7 @@ def test_row_39_on_a_full_disk_words_are_kept_answered_and_written_when_there_is
     play(small_disk, "full")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="a limit on the size of files")
 def test_row_39_where_a_write_fails_words_are_kept_answered_and_written_when_it_can_be_done(tmp_path: Path) -> None:
     play(tmp_path / "data", "fails")
