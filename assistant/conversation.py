@@ -61,6 +61,7 @@ class Conversation:
         self._rows: tuple[StoredMessage, ...] = ()  # what the running answer is saved as
         self._task: asyncio.Task[None] | None = None
         self._entitling: asyncio.Task[None] | None = None
+        self._drafting = asyncio.Lock()
         self._ending: MessageStatus = "stopped"
         self._stop = asyncio.Event()
         self._news = asyncio.Event()
@@ -170,9 +171,11 @@ class Conversation:
 
     async def keep_draft(self, text: str) -> None:
         """Keeps what stands in the composer for the next time that the chat is opened."""
-        if text != self.draft:
-            self.draft = text
-            await asyncio.to_thread(self._catalogue.save_draft, self.id, text)
+        if text == self.draft:
+            return
+        self.draft = text
+        async with self._drafting:  # or an earlier one may be written last
+            await asyncio.to_thread(self._catalogue.save_draft, self.id, self.draft)
 
     async def stop(self, status: MessageStatus = "stopped") -> None:
         """Ends the running answer at the engine and keeps its text. Returns when that is saved."""

@@ -21,7 +21,7 @@ WELCOME = "What is on your mind?"
 A_WINDOW_PIXELS = 100_000
 ANSWER_SECONDS = 240
 BESIDE_THE_CHAT = (1120, 450)  # nothing to press there, in a window of 1200 by 800
-PAGES_OF_SETTINGS = 3
+PAGES_OF_SETTINGS = 4
 TAB_PLACES = tuple((x, 77) for x in range(70, 420, 25))  # left on the bar of tabs, where nothing else is
 
 

@@ -17,10 +17,10 @@ def test_chats_go_in_and_out_beside_a_running_hearth(serve: Callable[..., Served
     claude = tmp_path / "conversations.json"
     claude.write_text(json.dumps([claude_chat()]), encoding="utf-8")
     added = hearth("import", str(chatgpt), str(claude), *data)
-    assert (added.returncode, added.stdout) == (0, "2 chats added.\n")
+    assert (added.returncode, added.stdout) == (0, "Chats added: 2.\n")
     again = hearth("import", str(chatgpt), *data)
-    assert (again.returncode, again.stdout) == (0, "0 chats added.\n")
-    assert "1 chats were here already" in again.stderr
+    assert (again.returncode, again.stdout) == (0, "Chats added: 0.\n")
+    assert "Chats that were here already: 1." in again.stderr
 
     out = tmp_path / "all.json"
     written = hearth("export", str(out), *data)
@@ -39,7 +39,7 @@ def test_what_cannot_be_done_is_told_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "noise").write_bytes(b"\0\1\2")
     for path in (tmp_path / "missing.zip", tmp_path / "noise", tmp_path):
         told = hearth("import", str(path), *data)
-        assert (told.returncode, told.stdout) == (1, "0 chats added.\n"), path
+        assert (told.returncode, told.stdout) == (1, "Chats added: 0.\n"), path
         assert told.stderr.startswith("Skipped: ")
         assert "Traceback" not in told.stderr
     nowhere = hearth("export", str(tmp_path / "no" / "such" / "folder.json"), *data)

@@ -67,12 +67,13 @@ class ChatTab:
         """Ties the handlers to the page."""
         state, text, whole = self.state, self.text, self.outputs
         wire([blocks.load], self._open, inputs=[state], outputs=whole)
-        wire([text.submit, self._send.click], self._ask, inputs=[state, text], outputs=whole)
+        # More than once: the last question's handler may still wait for a title.
+        wire([text.submit, self._send.click], self._ask, inputs=[state, text], outputs=whole, mode="multiple")
         wire([text.change], self._keep_draft, inputs=[state, text], mode="always_last")
         wire([self._stop.click], self._end_answer, inputs=[state])
-        wire([self._sidebar.new.click], self._begin, inputs=[state, text], outputs=whole)
+        wire([self._sidebar.new.click], self._begin, inputs=[state, text], outputs=whole, mode="multiple")
         wire([self._earlier.click], self._show_earlier, inputs=[state], outputs=whole)
-        wire([self._yes.click], self._erase, inputs=[state], outputs=whole)
+        wire([self._yes.click], self._erase, inputs=[state], outputs=whole, mode="multiple")
         wire([self._no.click], self._never_mind, inputs=[state, text], outputs=whole)
 
     async def turn_to(self, page: PageState, conversation: Conversation, *, unsent: str) -> Changes:
@@ -130,8 +131,8 @@ class ChatTab:
                 page.editing = ""
             else:
                 await conversation.send(question)
-            draft = conversation.draft if conversation.draft != question else ""
-            await conversation.keep_draft(draft)
+                await conversation.keep_draft("")
+            draft = conversation.draft  # what stood there before an earlier question was edited
         except HearthError as error:
             yield self.told(error)
             return

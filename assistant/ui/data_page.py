@@ -14,6 +14,8 @@ from assistant.exchange.exporter import FORMATS, ExportFormat
 from assistant.exchange.importer import Importer, ImportReport
 from assistant.i18n import Translator
 from assistant.ui.export import Downloads
+from assistant.ui.sidebar import Sidebar
+from assistant.ui.state import PageState
 from assistant.ui.wiring import Changes, wire
 
 SKIPPED_SHOWN = 50
@@ -45,13 +47,15 @@ class DataPage:
             self._export = gr.Button(t("data.export-all"), elem_id="export-all", scale=0)
             self._fault = gr.Markdown(elem_id="export-fault", container=False)
 
-    def wire(self) -> None:
-        """Ties the handlers to the page."""
-        wire([self._files.upload], self._bring_in, inputs=[self._files], outputs=[self._files, self._report])
+    def wire(self, state: gr.State, sidebar: Sidebar) -> None:
+        """Ties the handlers to the page. The side bar lists what came in."""
+        self._sidebar = sidebar
+        brought = [self._files, self._report, *sidebar.outputs]
+        wire([self._files.upload], self._bring_in, inputs=[state, self._files], outputs=brought)
         outputs = [self._downloads.link, self._fault]
         wire([self._export.click], self._take_out, inputs=[self._format], outputs=outputs)
 
-    async def _bring_in(self, paths: list[str] | None) -> AsyncGenerator[Changes]:
+    async def _bring_in(self, page: PageState, paths: list[str] | None) -> AsyncGenerator[Changes]:
         if not paths:
             return
         progress = [0, 0]
@@ -70,7 +74,7 @@ class DataPage:
             said = self._told(work.result())
         except HearthError as error:
             said = f'<div class="hearth-result hearth-bad"><p>{escape(error.message_in(self._t))}</p></div>'
-        yield {self._files: None, self._report: said}
+        yield {self._files: None, self._report: said} | await self._sidebar.refresh(page)
 
     def _told(self, report: ImportReport) -> str:
         t = self._t

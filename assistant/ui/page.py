@@ -92,7 +92,7 @@ def build_page(
         commands.wire(tabs)
         settings.wire(blocks, tab)
         network.wire(blocks, network_tab)
-        data.wire()
+        data.wire(chat.state, sidebar)
         backups.wire(backups_tab, banner.backups)
         banner.wire(blocks)
         wire(

@@ -86,6 +86,13 @@ class Sidebar:
             )
         return {self._list: shown, self._foot: self._foot_words(archived), **self._undo_changes(page)}
 
+    async def refresh(self, page: PageState) -> Changes:
+        """The side bar as it now is, for whom a fault of the chats' file does not concern."""
+        try:
+            return await self.changes(page)
+        except HearthError:
+            return {}
+
     async def open_form(self, page: PageState, what: FormOfChat, chat_id: str) -> Changes:
         """Shows the form that asks for a chat's name, its folder, or how to export it."""
         chat = await self._conversations.open(chat_id)

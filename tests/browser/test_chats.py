@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.conftest import Served
+from tests.exports import chatgpt_zip
 from tests.fake_endpoint import fake_endpoint
 from tests.fake_steps import Answer, Silence
 
@@ -302,3 +305,36 @@ def test_a_link_in_an_answer_that_looks_like_a_command_does_nothing(page: Page, 
             page.wait_for_timeout(300)
         expect(chat_row(page, "Kept")).to_be_visible()
         expect(settled(page)).to_contain_text("harmless")
+
+
+def test_chats_are_brought_in_and_taken_out_on_the_page(page: Page, serve: Serve, tmp_path: Path) -> None:
+    open_hearth(page, serve())
+    page.click("#tab-settings-button")
+    page.click("#page-chats-button")
+    page.set_input_files("#import-files input[type=file]", str(chatgpt_zip(tmp_path / "export.zip")))
+    expect(page.locator("#import-report")).to_contain_text("Chats added: 1.")
+    with page.expect_download() as all_of_them:
+        page.click("#export-all")
+    told = json.loads(all_of_them.value.path().read_text(encoding="utf-8"))
+    assert [chat["title"] for chat in told["chats"]] == ["A heron, twice"]
+
+    choose(page, "A heron, twice", "export")
+    with page.expect_download() as one:
+        page.click("#chat-form-save")
+    assert one.value.suggested_filename == "A heron, twice.md"
+    assert "## You" in one.value.path().read_text(encoding="utf-8")
+    chat_row(page, "A heron, twice").locator("a").first.click()
+    expect(settled(page)).to_contain_text("It is:")
+    expect(settled(page).locator(".hearth-versions")).to_contain_text("2 / 2")
+
+
+def test_a_title_that_takes_its_time_keeps_no_question_waiting(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Answer(("One.",)), Silence(), Answer(("Two.",)), Answer(("Numbers",)), title="") as server:
+        open_hearth(page, serve("--endpoint", server.url))
+        ask(page, "First?")
+        expect(settled(page)).to_contain_text("One.")
+        page.wait_for_timeout(300)
+        ask(page, "Second?")
+        expect(settled(page)).to_contain_text("Two.")
+        assert server.wait_for_disconnect(5)
+        expect(chat_row(page, "Numbers")).to_be_visible()

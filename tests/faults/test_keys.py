@@ -123,6 +123,7 @@ def test_a_key_stays_with_its_address_until_the_person_shares_it(page: Page, ser
         assert answered_with(second) == f"Bearer {CANARY}"
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_keyring_that_never_answers_holds_nobody_up(page: Page, serve: Serve, tmp_path: Path) -> None:
     with deaf_bus(tmp_path / "bus") as desktop:

@@ -259,6 +259,7 @@ def kill_migration(tmp_path: Path, kills: int) -> Counter[int]:
     return found
 
 
+@pytest.mark.slow
 def test_row_38_ten_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     known = kill_child(tmp_path, 7)
     assert known.counts["said"] > 0
