@@ -52,7 +52,9 @@ class Served:
 
 
 def hearth_command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "launcher", *arguments]
+    """Hearth from source, or the executable that HEARTH_EXECUTABLE names."""
+    executable = os.environ.get("HEARTH_EXECUTABLE")
+    return [*([executable] if executable else [sys.executable, "-m", "launcher"]), *arguments]
 
 
 def hearth(*arguments: str, timeout_seconds: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -65,6 +65,14 @@ def test_the_bundle_holds_no_library_whose_licence_nobody_read(bundle: Path) -> 
     assert not [name for name in top if licences.licence_of(name) is None]
 
 
+def test_the_door_of_the_bundle_is_as_shut_as_that_of_the_source(bundle: Path) -> None:
+    environment = os.environ | {"HEARTH_EXECUTABLE": str(bundle / "hearth")}
+    command = [sys.executable, "-m", "pytest", "-q", "tests/faults/test_front_door.py"]
+    tried = subprocess.run(command, cwd=HOUSE, env=environment, check=False, capture_output=True, text=True, timeout=900)
+
+    assert tried.returncode == 0, tried.stdout[-6000:]
+
+
 def test_building_leaves_the_installed_engine_as_it_was(bundle: Path) -> None:
     frozen = next((bundle / "_internal" / "xllamacpp").glob("*.so"))
     installed = next(Path(sys.prefix).glob("lib/python*/site-packages/xllamacpp/*.so"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncGenerator
 from html import escape
 
@@ -23,6 +24,7 @@ from assistant.ui.wiring import Changes, wire
 
 log = logging.getLogger(__name__)
 
+MAX_FOLLOWERS = 12  # more pages than people open; who loads a thousand must not keep a processor busy
 MATHS: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "\\[", "right": "\\]", "display": True},
@@ -38,6 +40,7 @@ class ChatTab:
     ) -> None:
         self._conversations, self._configuration, self._t = conversations, configuration, t
         self._sidebar = sidebar
+        self._followers: deque[object] = deque(maxlen=MAX_FOLLOWERS)
         self.state = gr.State(PageState())
         with gr.Row(elem_id="chat-bar"):
             self._notice = gr.Markdown(elem_id="notice", container=False, visible=False)
@@ -87,14 +90,16 @@ class ChatTab:
 
     async def follow(self, page: PageState) -> AsyncGenerator[Changes]:
         """The page's chat as it is, then frames of a running answer until it rests, or the page shows another chat.
-        An answer may begin or end while the page is handed what came before: it has to rest on both sides of that."""
-        conversation = page.conversation
-        while conversation is not None and page.conversation is conversation:
+        An answer may begin or end while the page is handed what came before: it has to rest on both sides of that. The
+        oldest of too many followers ends; its page has the answer whole when it is loaded or used again."""
+        conversation, me = page.conversation, object()
+        self._followers.append(me)
+        while conversation is not None and page.conversation is conversation and me in self._followers:
             was_at_rest, news = not conversation.is_settling, conversation.news
             yield await self._whole(page)
             if was_at_rest and not conversation.is_settling:
                 return
-            async for changes in self._frames(page, conversation):
+            async for changes in self._frames(page, conversation, me):
                 yield changes
             if conversation.live is None and conversation.is_settling and not was_at_rest:
                 await news.wait()  # for the title
@@ -187,9 +192,9 @@ class ChatTab:
         draft = page.conversation.draft if page.conversation and was_editing else text
         return {self.text: draft} | await self._whole(page)
 
-    async def _frames(self, page: PageState, conversation: Conversation) -> AsyncGenerator[Changes]:
+    async def _frames(self, page: PageState, conversation: Conversation, me: object) -> AsyncGenerator[Changes]:
         pace = Pace()
-        while page.conversation is conversation and conversation.live is not None:
+        while page.conversation is conversation and conversation.live is not None and me in self._followers:
             began, news = time.monotonic(), conversation.news
             yield {self._live: render_live(conversation.live, self._t)}
             pace = pace.after(time.monotonic() - began)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import psutil
 
@@ -136,11 +136,18 @@ class Besieged:
 
     @contextmanager
     def question(self, text: str, session: str) -> Iterator[Iterator[dict[str, Any]]]:
-        """A question sent from a page of its own; gives the events that come back to it. Leaving closes the page."""
+        """A question sent from a page of its own; gives the events that come back to it, until leaving closes it."""
         assert self.join(self.function("chat-send", "click"), [None, text], session).status == 200
+        with self.events(session) as events:
+            yield events
+
+    @contextmanager
+    def events(self, session: str) -> Iterator[Iterator[dict[str, Any]]]:
+        """What comes back to a page, until it is closed by leaving."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with closing(connection):
-            connection.request("GET", f"/gradio_api/queue/data?session_hash={session}", headers={"Cookie": self.cookie})
+            query = urlencode({"session_hash": session})
+            connection.request("GET", f"/gradio_api/queue/data?{query}", headers={"Cookie": self.cookie})
             answer = connection.getresponse()
             lines = iter(answer.readline, b"")
             yield (json.loads(line[6:]) for line in lines if line.startswith(b"data: "))

@@ -197,6 +197,20 @@ def test_row_19_large_bodies_are_held_within_bounds(hearth: Besieged) -> None:
         assert hearth.memory_megabytes() - before < 150
 
 
+def test_row_19_of_a_flood_of_pages_only_the_newest_are_shown_an_answer_as_it_comes(hearth: Besieged) -> None:
+    load = next(d["id"] for d in hearth.config["dependencies"] if any(event == "load" for _, event in d["targets"]))
+    with hearth.question("Tell me something long.", "the first page") as first:
+        assert eventually(lambda: is_answering(hearth))
+        for number in range(60):
+            assert hearth.join(load, [None], f"page {number}").status == 200
+        assert any(event.get("msg") == "process_completed" for event in first), "its place went to a newer page"
+        with hearth.events("page 59") as newest:
+            frames = (event for event in newest if event.get("msg") == "process_generating")
+            assert len(list(zip(range(20), frames, strict=False))) == 20
+        assert is_answering(hearth)
+    stop(hearth, "the first page")
+
+
 @pytest.mark.parametrize("length", [60_000, 1_000_000, 10_000_000])
 def test_row_19_an_endless_head_is_cut_off(hearth: Besieged, length: int) -> None:
     head = "GET / HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\nX: " + "a" * length
