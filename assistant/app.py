@@ -66,7 +66,8 @@ class App:
         is_ending = threading.Event()
         backups = Backups(self.profile.database, self.profile.backups, is_ending=is_ending.is_set)
         opened = open_chats(self.profile.database, backups)  # first: what is wrong with the data is told at once
-        store = Store(opened.database)
+        attachments = Attachments(self.profile.attachments)
+        store = Store(opened.database, attachments)
         caretaker = Caretaker(opened, backups, is_ending=is_ending)
         # late: `ask` and `doctor` never load Gradio
         from assistant.guard import Guard
@@ -74,8 +75,7 @@ class App:
         from assistant.ui.settings_tab import TargetCheck
 
         private = Store(Database(None))
-        attachments = Attachments(self.profile.attachments)
-        conversations = Conversations(store, private=private, choose=self._choose, attachments=attachments)
+        conversations = Conversations(store, private=private, choose=self._choose)
 
         @asynccontextmanager
         async def lifespan(_: object) -> AsyncGenerator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from assistant.errors import StoreError
@@ -30,17 +30,19 @@ class Attachments:
         self.put_as(attachment.stored_as, content)
         return attachment
 
-    def put_as(self, stored_as: str, content: bytes) -> None:
-        """Stores a file under the name that an attachment gives it; what is there already stays."""
+    def put_as(self, stored_as: str, content: bytes) -> bool:
+        """Stores a file under the name that an attachment gives it; False where one is there already, which stays."""
         path = self._path(stored_as)
         if len(content) > LARGEST_BYTES:
             raise StoreError("attachment.large", name=path.name)
         try:
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            if not path.exists():
-                write_private_bytes(path, content)
+            if path.exists():
+                return False
+            write_private_bytes(path, content)
         except OSError as error:
             raise StoreError("store.unavailable", path=path, reason=error.strerror or "?") from error
+        return True
 
     def read(self, attachment: Attachment) -> bytes | None:
         """The file; None where it is gone."""
@@ -49,14 +51,12 @@ class Attachments:
         except (OSError, StoreError):
             return None
 
-    def remove_for(self, conversation_id: str) -> None:
-        """Removes all files of a chat."""
-        if re.fullmatch(r"[0-9a-f]{32}", conversation_id):
-            shutil.rmtree(self._folder / conversation_id, ignore_errors=True)
-
-    def remove(self, attachment: Attachment) -> None:
-        """Removes one file; it may be gone already."""
-        self._path(attachment.stored_as).unlink(missing_ok=True)
+    def remove(self, stored_as: str) -> None:
+        """Removes a file, which may be gone already, and its folder with the last one. May raise OSError."""
+        path = self._path(stored_as)
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # others are in it
+            path.parent.rmdir()
 
     def _path(self, stored_as: str) -> Path:
         if not _STORED_AS.fullmatch(stored_as):

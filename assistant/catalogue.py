@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import timedelta
 
+from assistant.attachments import Attachments
 from assistant.database import Database, as_text, now
 from assistant.records import StoredConversation, TitledBy, stored_conversation
 from assistant.store import erase_rows
@@ -32,8 +33,8 @@ class Catalogue:
     """What the side bar does. Any thread may call; every method may raise StoreError. Chats that nobody has written in
     are not listed, deleted ones only while they can be had back."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, attachments: Attachments | None = None) -> None:
+        self._database, self._attachments = database, attachments
 
     def chats(self, *, limit: int, is_archived: bool = False) -> list[StoredConversation]:
         """Chats outside folders, the last changed first; pinned ones are not among them unless archived."""
@@ -114,8 +115,8 @@ class Catalogue:
         """Undo of `delete`."""
         self._set(conversation_id, "deleted_at", None)
 
-    def erase_deleted(self, *, older_than: timedelta = timedelta(0)) -> list[str]:
-        """Erases for good what was deleted so long ago, and gives the chats' ids."""
+    def erase_deleted(self, *, older_than: timedelta = timedelta(0)) -> None:
+        """Erases for good what was deleted so long ago."""
         before = as_text(now() - older_than)
         with self._database.writing() as db:
             gone = [
@@ -125,12 +126,11 @@ class Catalogue:
             for chat in gone:
                 db.execute("UPDATE conversations SET leaf_id = NULL WHERE id = ?", (chat,))
                 messages = db.execute("SELECT id FROM messages WHERE conversation_id = ?", (chat,)).fetchall()
-                erase_rows(db, [row["id"] for row in messages])
+                erase_rows(db, [row["id"] for row in messages], self._attachments)
                 db.execute("DELETE FROM conversations WHERE id = ?", (chat,))
                 db.execute("INSERT OR IGNORE INTO erased (id, erased_at) VALUES (?, ?)", (chat, as_text(now())))
         if gone:
             self._database.forget_erased()
-        return gone
 
     def counts(self) -> tuple[int, int]:
         """How many chats and messages there are."""

@@ -14,7 +14,7 @@ from assistant.catalogue import Catalogue
 from assistant.engines import Engine, GenerationOptions
 from assistant.errors import StoreError
 from assistant.events import Event, FinishReason
-from assistant.messages import Message, Text, user
+from assistant.messages import Attachment, Message, Text, user
 from assistant.records import Failure, MessageStatus, StoredConversation, StoredMessage, TitledBy, new_message
 from assistant.safekeeping import Safekeeping
 from assistant.settings import Settings
@@ -112,10 +112,12 @@ class Conversation:
 
     async def edit(self, message_id: str, text: str) -> None:
         """Asks a question anew in other words, beside the one with this id, which stays in the tree."""
-        above = self._above(message_id)
-        if self.live is not None or not text.strip() or above is None:
+        above, found = self._above(message_id), self.message(message_id)
+        if self.live is not None or not text.strip() or above is None or found is None:
             return
-        await self._begin(above, new_message(above[-1].id if above else None, user(text)))
+        files = tuple(part for part in found.message.parts if isinstance(part, Attachment))
+        question = Message("user", (*user(text).parts, *files))
+        await self._begin(above, new_message(above[-1].id if above else None, question))
 
     async def retry(self, message_id: str = "") -> None:
         """Answers a question again: the one that the message with this id belongs to, the last one for an empty id. The

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from assistant.attachments import Attachments
 from assistant.catalogue import Catalogue, Found
 from assistant.conversation import Conversation, EngineChoice
 from assistant.errors import StoreError
@@ -48,11 +47,9 @@ class Conversations:
         *,
         private: Store,
         choose: Callable[[], EngineChoice],
-        attachments: Attachments | None = None,
     ) -> None:
-        self._attachments = attachments
         self._store, self._private = store, private
-        self._kept, self._unkept = Catalogue(store.database), Catalogue(private.database)
+        self._kept, self._unkept = Catalogue(store.database, store.attachments), Catalogue(private.database)
         self._safe = {id(held): Safekeeping(held) for held in (store, private)}
         self._choose = choose
         self._open: dict[str, Conversation] = {}
@@ -186,10 +183,6 @@ class Conversations:
     async def _erase(self, *, older_than: timedelta) -> None:
         for catalogue in (self._kept, self._unkept):
             try:
-                gone = await asyncio.to_thread(catalogue.erase_deleted, older_than=older_than)
+                await asyncio.to_thread(catalogue.erase_deleted, older_than=older_than)
             except StoreError as error:
                 log.warning("what was deleted is not erased yet: %s", error)  # the next start does it
-                continue
-            if self._attachments is not None:
-                for chat in gone:
-                    await asyncio.to_thread(self._attachments.remove_for, chat)

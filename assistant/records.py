@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from assistant.database import as_text, now
 from assistant.events import UsageReported
-from assistant.messages import Message, parts_from_json, parts_to_json
+from assistant.messages import Attachment, Message, parts_from_json, parts_to_json
 
 MessageStatus = Literal["streaming", "complete", "cut", "stopped", "interrupted", "failed"]
 TitledBy = Literal["nobody", "words", "engine", "person", "import"]
@@ -149,6 +149,13 @@ def stored_message(row: sqlite3.Row) -> StoredMessage:
         origin=row["origin"],
         created_at=datetime.fromisoformat(row["created_at"]),
     )
+
+
+def attached(parts: str) -> set[str]:
+    """The files that a message's parts name, from the column `parts`."""
+    if '"attachment"' not in parts:
+        return set()
+    return {part.stored_as for part in parts_from_json(json.loads(parts)) if isinstance(part, Attachment)}
 
 
 def _clean(text: str) -> str:

@@ -6,10 +6,12 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from assistant.attachments import Attachments
 from assistant.database import Database, as_text, now
 from assistant.records import (
     StoredConversation,
     StoredMessage,
+    attached,
     insert_conversation,
     new_id,
     save_message,
@@ -19,10 +21,10 @@ from assistant.records import (
 
 
 class Store:
-    """The chats of one database. Any thread may call; every method may raise StoreError."""
+    """The chats of one database, and the files of their messages. Any thread may call; all may raise StoreError."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, attachments: Attachments | None = None) -> None:
+        self.database, self.attachments = database, attachments
 
     def close(self) -> None:
         """Closes the file; the store is not used afterwards."""
@@ -177,7 +179,7 @@ class Store:
                     "UPDATE conversations SET leaf_id = ? WHERE id = ?",
                     (other["id"] if other else top["parent_id"], conversation_id),
                 )
-            erase_rows(db, gone)
+            erase_rows(db, gone, self.attachments)
         if other and leaf["leaf_id"] in set(gone):
             self.show(conversation_id, self.newest_leaf(other["id"]))
         self.database.forget_erased()
@@ -210,12 +212,21 @@ _JOINED = "JOIN messages m ON m.id = up.id LEFT JOIN usage u ON u.message_id = m
 _MESSAGE = "m.*, u.message_id AS counted, u.prompt_tokens, u.completion_tokens, u.tokens_per_second"
 
 
-def erase_rows(db: sqlite3.Connection, message_ids: Iterable[str]) -> None:
-    """Deletes messages inside a transaction, and notes that snapshots are to forget them."""
+def erase_rows(db: sqlite3.Connection, message_ids: Iterable[str], attachments: Attachments | None) -> None:
+    """Deletes messages inside a transaction, and notes that snapshots are to forget them. Their files go first: an end
+    in between leaves messages that are erased the next time, and never files that nobody knows of."""
     moment = as_text(now())
+    files: set[str] = set()
     for message_id in message_ids:
-        db.execute("DELETE FROM messages WHERE id = ?", (message_id,))
+        rows = db.execute("DELETE FROM messages WHERE id = ? RETURNING parts", (message_id,)).fetchall()
+        files.update(*(attached(row["parts"]) for row in rows))
         db.execute("INSERT OR IGNORE INTO erased (id, erased_at) VALUES (?, ?)", (message_id, moment))
+    if attachments is None or not files:
+        return
+    for row in db.execute("SELECT parts FROM messages WHERE parts LIKE '%\"attachment\"%'"):  # a copy has the same
+        files -= attached(row["parts"])
+    for stored_as in files:
+        attachments.remove(stored_as)
 
 
 def _parents_first(messages: Sequence[StoredMessage]) -> list[StoredMessage]:

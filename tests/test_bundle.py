@@ -68,7 +68,9 @@ def test_the_bundle_holds_no_library_whose_licence_nobody_read(bundle: Path) -> 
 def test_the_door_of_the_bundle_is_as_shut_as_that_of_the_source(bundle: Path) -> None:
     environment = os.environ | {"HEARTH_EXECUTABLE": str(bundle / "hearth")}
     command = [sys.executable, "-m", "pytest", "-q", "tests/faults/test_front_door.py"]
-    tried = subprocess.run(command, cwd=HOUSE, env=environment, check=False, capture_output=True, text=True, timeout=900)
+    tried = subprocess.run(
+        command, cwd=HOUSE, env=environment, check=False, capture_output=True, text=True, timeout=900
+    )
 
     assert tried.returncode == 0, tried.stdout[-6000:]
 

@@ -35,9 +35,9 @@ class Profile:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "attachments").mkdir(parents=True)
-        self.store = Store(Database(folder / "hearth.db"))
         self.files = Attachments(folder / "attachments")
-        self.catalogue = Catalogue(self.store.database)
+        self.store = Store(Database(folder / "hearth.db"), self.files)
+        self.catalogue = Catalogue(self.store.database, self.files)
 
     def bring_in(self, *paths: Path) -> ImportReport:
         return Importer(self.store, self.files).bring_in(paths)
@@ -378,3 +378,32 @@ def test_one_damaged_chat_keeps_no_other_out(profile: Profile, tmp_path: Path) -
     report = profile.bring_in(as_file(tmp_path / "conversations.json", [bad, claude_chat(), chatgpt_chat()]))
     assert report.added == 2
     assert [item.name for item in report.skipped] == ["Broken"]
+
+
+def test_a_file_goes_with_the_last_message_that_has_it(profile: Profile, tmp_path: Path) -> None:
+    profile.bring_in(chatgpt_zip(tmp_path / "export.zip"))
+    (chat,) = profile.chats()
+    question = profile.store.branch(chat.leaf_id)[1]
+    picture = question.message.parts[0]
+    assert isinstance(picture, Attachment)
+    copy = profile.store.copy_branch(question.id, title="A copy")
+
+    profile.store.erase_messages(chat.id, question.id)
+    assert profile.files.read(picture) == PICTURE, "the copy has it"
+
+    profile.catalogue.delete(copy.id)
+    profile.catalogue.erase_deleted()
+    assert profile.files.read(picture) is None
+    assert not list((profile.folder / "attachments").iterdir())
+
+
+def test_files_of_a_chat_that_cannot_come_in_are_not_left_behind(
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("store.full", path=tmp_path, reason="full")
+
+    monkeypatch.setattr(profile.store, "add_tree", full)
+    with pytest.raises(StoreError):
+        profile.bring_in(chatgpt_zip(tmp_path / "export.zip"))
+    assert not list((profile.folder / "attachments").iterdir())

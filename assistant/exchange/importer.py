@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -104,21 +105,31 @@ class Importer:
         if here is None and (origin := brought.conversation.origin):
             here = self._store.conversation_from(origin)
         if here is None:
-            self._put_files(brought.files)
-            self._store.add_tree(brought.conversation, brought.messages)
+            with self._with_files(brought.files):
+                self._store.add_tree(brought.conversation, brought.messages)
             return ImportReport(added=1)
         if here.is_deleted:
             Catalogue(self._store.database).restore(here.id)
         missing = _missing(brought, self._store.tree(here.id))
         if not missing:
             return ImportReport(known=1) if not here.is_deleted else ImportReport(added=1)
-        self._put_files(brought.files)
-        self._store.add_messages(here.id, missing)
+        with self._with_files(brought.files):
+            self._store.add_messages(here.id, missing)
         return ImportReport(grown=1)
 
-    def _put_files(self, files: dict[str, bytes] | Any) -> None:
-        for stored_as, content in files.items():
-            self._attachments.put_as(stored_as, content)
+    @contextmanager
+    def _with_files(self, files: Mapping[str, bytes]) -> Generator[None]:
+        """Puts the files there first, and takes the new ones away again where their chat cannot come in."""
+        new: list[str] = []
+        try:
+            for stored_as, content in files.items():
+                if self._attachments.put_as(stored_as, content):
+                    new.append(stored_as)
+            yield
+        except BaseException:
+            for stored_as in new:
+                self._attachments.remove(stored_as)
+            raise
 
 
 def _missing(brought: Brought, here: Sequence[StoredMessage]) -> list[StoredMessage]:
