@@ -281,8 +281,9 @@ def erase(db: sqlite3.Connection, ids: Iterable[str]) -> None:
         "UPDATE conversations SET leaf_id = (SELECT id FROM messages WHERE conversation_id = conversations.id"
         " ORDER BY rowid DESC LIMIT 1) WHERE leaf_id IS NOT NULL AND leaf_id NOT IN (SELECT id FROM messages)"
     )
-    if _has_table(db, "words"):
-        db.execute("INSERT INTO words (words) VALUES ('optimize')")
+    for index in ("words", "titles"):
+        if _has_table(db, index):
+            db.execute(f"INSERT INTO {index} ({index}) VALUES ('optimize')")
     db.execute("COMMIT")
 
 

@@ -14,6 +14,7 @@ from assistant.store import erase_rows
 
 LONGEST_TITLE = 120
 LONGEST_FOLDER = 60
+MOST_TITLES = 10  # that a search shows above the messages
 # Scripts that put no spaces between words: the index knows their sentences as single words.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _WORD = re.compile(r"\w+", re.UNICODE)
@@ -21,12 +22,13 @@ _WORD = re.compile(r"\w+", re.UNICODE)
 
 @dataclass(frozen=True)
 class Found:
-    """A message that holds what was searched for: its chat, and the words around the first hit, with the hits between
-    `\\x02` and `\\x03`. `message_id` is empty where only the chat's title matches."""
+    """A message that holds what was searched for: its chat's id and title, and the words around the first hit, with
+    the hits between `\\x02` and `\\x03`. `message_id` is empty where only the chat's title matches."""
 
-    conversation: StoredConversation
-    message_id: str
-    excerpt: str
+    conversation_id: str
+    title: str
+    message_id: str = ""
+    excerpt: str = ""
 
 
 class Catalogue:
@@ -70,17 +72,15 @@ class Catalogue:
 
     def search(self, query: str, *, limit: int = 50) -> list[Found]:
         """The messages that hold all words of the query, the newest first, the last word as far as it was typed; chats
-        whose title holds the query come before them. Nothing for a query without a letter or digit."""
+        whose title holds them come first. Nothing for a query without a letter or digit."""
         words = _WORD.findall(query)
         if not words:
             return []
-        titles = self._list(
-            "title LIKE ? ESCAPE '\\' ORDER BY updated_at DESC LIMIT ?", f"%{_literally(query.strip())}%", limit
-        )
-        by_title = [Found(chat, "", "") for chat in titles]
+        is_unspaced = _UNSPACED.search(query) is not None
+        titles, messages = (_titles_unspaced, _messages_unspaced) if is_unspaced else (_titles, _messages)
         with self._database.reading() as db:
-            look = _search_unspaced if _UNSPACED.search(query) else _search_words
-            return [*by_title, *look(db, words, limit)][:limit]
+            chats = titles(db, words, min(limit, MOST_TITLES))
+            return [*chats, *messages(db, words, limit - len(chats))]
 
     def rename(self, conversation_id: str, title: str, *, by: TitledBy) -> None:
         """Gives a chat a title; an engine's never replaces a person's."""
@@ -159,30 +159,51 @@ class Catalogue:
 _LISTED = "deleted_at IS NULL AND (leaf_id IS NOT NULL OR draft <> '')"
 
 
-def _search_words(db: sqlite3.Connection, words: list[str], limit: int) -> list[Found]:
-    """By the index. The newest rows first, so that SQLite can stop early: ranking would read every hit."""
-    query = " ".join([*(f'"{word}"' for word in words[:-1]), f'"{words[-1]}" *'])
-    rows = db.execute(
-        "SELECT m.id AS message_id, snippet(words, 0, char(2), char(3), '…', 16) AS excerpt, c.*"
-        " FROM words JOIN messages m ON m.number = words.rowid JOIN conversations c ON c.id = m.conversation_id"
-        " WHERE words MATCH ? AND c.deleted_at IS NULL ORDER BY words.rowid DESC LIMIT ?",
-        (query, limit),
-    ).fetchall()
-    return [Found(stored_conversation(row), str(row["message_id"]), str(row["excerpt"])) for row in rows]
+# Both indexes are read from the newest row on, so that SQLite can stop early: ranking would read every hit.
+_TITLES = (
+    "SELECT c.id, c.title FROM titles JOIN conversations c ON c.number = titles.rowid"
+    f" WHERE {{}} AND {_LISTED} ORDER BY titles.rowid DESC LIMIT ?"
+)
+_MESSAGES = (
+    "SELECT c.id, c.title, m.id, {} FROM words JOIN messages m ON m.number = words.rowid"
+    " JOIN conversations c ON c.id = m.conversation_id"
+    " WHERE {} AND c.deleted_at IS NULL ORDER BY words.rowid DESC LIMIT ?"
+)
 
 
-def _search_unspaced(db: sqlite3.Connection, words: list[str], limit: int) -> list[Found]:
-    """By looking through every text: for scripts without spaces, whose words the index does not know."""
-    conditions = " AND ".join("text LIKE ? ESCAPE '\\'" for _ in words)
-    rows = db.execute(
-        "SELECT m.id AS message_id, words.text AS text, c.*"
-        " FROM words JOIN messages m ON m.number = words.rowid JOIN conversations c ON c.id = m.conversation_id"
-        f" WHERE {conditions} AND c.deleted_at IS NULL ORDER BY words.rowid DESC LIMIT ?",
-        (*(f"%{_literally(word)}%" for word in words), limit),
-    ).fetchall()
-    return [
-        Found(stored_conversation(row), str(row["message_id"]), _excerpt(str(row["text"]), words[0])) for row in rows
-    ]
+def _titles(db: sqlite3.Connection, words: list[str], limit: int) -> list[Found]:
+    rows = db.execute(_TITLES.format("titles MATCH ?"), (_match(words), limit)).fetchall()
+    return [Found(*row) for row in rows]
+
+
+def _messages(db: sqlite3.Connection, words: list[str], limit: int) -> list[Found]:
+    said = "snippet(words, 0, char(2), char(3), '…', 16)"
+    rows = db.execute(_MESSAGES.format(said, "words MATCH ?"), (_match(words), limit)).fetchall()
+    return [Found(*row) for row in rows]
+
+
+# Scripts without spaces: the index does not know their words, so that every text is looked through.
+def _titles_unspaced(db: sqlite3.Connection, words: list[str], limit: int) -> list[Found]:
+    condition, values = _holds("titles.title", words)
+    rows = db.execute(_TITLES.format(condition), (*values, limit)).fetchall()
+    return [Found(*row) for row in rows]
+
+
+def _messages_unspaced(db: sqlite3.Connection, words: list[str], limit: int) -> list[Found]:
+    condition, values = _holds("words.text", words)
+    rows = db.execute(_MESSAGES.format("words.text", condition), (*values, limit)).fetchall()
+    return [Found(chat, title, message, _excerpt(said, words[0])) for chat, title, message, said in rows]
+
+
+def _match(words: list[str]) -> str:
+    """A query to an index: all words, the last as far as it was typed."""
+    return " ".join([*(f'"{word}"' for word in words[:-1]), f'"{words[-1]}" *'])
+
+
+def _holds(column: str, words: list[str]) -> tuple[str, list[str]]:
+    """A condition that a column's text holds all words, and its values."""
+    values = [f"%{_literally(word)}%" for word in words]
+    return " AND ".join([f"{column} LIKE ? ESCAPE '\\'"] * len(words)), values
 
 
 def _excerpt(text: str, word: str) -> str:

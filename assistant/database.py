@@ -72,7 +72,8 @@ class Database:
         """Takes the remains of deleted rows out of the index and the log of writes. SQLite zeroes the pages that this
         frees, so that no byte of what was deleted stays in the file."""
         with self._writer_lock, self._reader_lock, self._told():
-            self._writer.execute("INSERT INTO words (words) VALUES ('optimize')")
+            for index in ("words", "titles"):
+                self._writer.execute(f"INSERT INTO {index} ({index}) VALUES ('optimize')")  # noqa: S608  # our names
             self._writer.execute("PRAGMA wal_checkpoint (TRUNCATE)").fetchall()
 
     def _open(self, *, is_owner: bool, before_migration: Callable[[], object]) -> None:

@@ -124,6 +124,53 @@ STEPS: tuple[str, ...] = (
     -- What must go from the snapshots too, at their next turn. `id` is a conversation's or a message's.
     CREATE TABLE erased (id TEXT PRIMARY KEY, erased_at TEXT NOT NULL) STRICT;
     """,
+    # 3: titles are found by an index, like words. `number` ties a chat to its title there, as it does messages.
+    """
+    CREATE TABLE conversations_3 (
+        number      INTEGER PRIMARY KEY,
+        id          TEXT NOT NULL UNIQUE,
+        title       TEXT NOT NULL DEFAULT '',
+        created_at  TEXT NOT NULL,
+        updated_at  TEXT NOT NULL,
+        leaf_id     TEXT REFERENCES messages (id) DEFERRABLE INITIALLY DEFERRED,
+        titled_by   TEXT NOT NULL DEFAULT 'nobody'
+            CHECK (titled_by IN ('nobody', 'words', 'engine', 'person', 'import')),
+        folder      TEXT NOT NULL DEFAULT '',
+        draft       TEXT NOT NULL DEFAULT '',
+        pinned_at   TEXT,
+        archived_at TEXT,
+        deleted_at  TEXT, -- can be undone until the chat is erased
+        origin      TEXT -- where it was brought in from, such as "chatgpt:ID"
+    ) STRICT;
+    INSERT INTO conversations_3
+        SELECT rowid, id, title, created_at, updated_at, leaf_id, titled_by, folder, draft, pinned_at, archived_at,
+            deleted_at, origin
+        FROM conversations ORDER BY rowid;
+    DROP TABLE conversations;
+    ALTER TABLE conversations_3 RENAME TO conversations;
+    CREATE INDEX conversations_by_update ON conversations (updated_at DESC);
+    CREATE UNIQUE INDEX conversations_by_origin ON conversations (origin) WHERE origin IS NOT NULL;
+    CREATE INDEX conversations_deleted ON conversations (deleted_at) WHERE deleted_at IS NOT NULL;
+    CREATE INDEX conversations_pinned ON conversations (pinned_at) WHERE pinned_at IS NOT NULL;
+    CREATE INDEX conversations_archived ON conversations (archived_at) WHERE archived_at IS NOT NULL;
+    CREATE INDEX conversations_in_folders ON conversations (folder, updated_at DESC) WHERE folder <> '';
+    CREATE INDEX conversations_empty ON conversations (updated_at DESC) WHERE leaf_id IS NULL;
+
+    CREATE VIRTUAL TABLE titles USING fts5 (title, tokenize = "unicode61 remove_diacritics 2", prefix = '2 3');
+    CREATE TRIGGER conversations_added AFTER INSERT ON conversations
+    BEGIN
+        INSERT INTO titles (rowid, title) VALUES (new.number, new.title);
+    END;
+    CREATE TRIGGER conversations_titled AFTER UPDATE OF title ON conversations
+    BEGIN
+        UPDATE titles SET title = new.title WHERE rowid = old.number;
+    END;
+    CREATE TRIGGER conversations_erased AFTER DELETE ON conversations
+    BEGIN
+        DELETE FROM titles WHERE rowid = old.number;
+    END;
+    INSERT INTO titles (rowid, title) SELECT number, title FROM conversations;
+    """,
 )
 
 

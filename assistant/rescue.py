@@ -301,6 +301,7 @@ def _add_chats(db: sqlite3.Connection, rows: list[dict[str, object]]) -> list[tu
     origins = _values(db, "conversations", "origin")
     leaves: list[tuple[object, object]] = []
     for row in rows:
+        row.pop("number", None)
         leaves.append((row.pop("leaf_id", None), row.get("id")))
         for column in ("created_at", "updated_at"):
             row[column] = _time(row.get(column))

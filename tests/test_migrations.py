@@ -53,6 +53,7 @@ def test_chats_of_every_released_schema_are_there_and_found_after_an_update(tmp_
         assert [row.message.text for row in rows] == ["Which herons?", "Grey ones."]
         assert rows[1].usage is not None
         assert [found.message_id for found in catalogue.search("heron")] == ["q"]
+        assert [found.conversation_id for found in catalogue.search("old")] == ["c"]
     finally:
         opened.database.close()
     made = [snapshot.path for snapshot in backups.all()]

@@ -52,16 +52,15 @@ def render_found(found: Sequence[Found], t: Translator, *, current: str) -> str:
         return _empty(t("sidebar.nothing"))
     rows: list[str] = []
     for item in found:
-        chat = item.conversation
-        is_current = " hearth-current" if chat.id == current else ""
+        title = item.title or t("sidebar.untitled")
+        is_current = " hearth-current" if item.conversation_id == current else ""
         if not item.message_id:
-            rows.append(f'<div class="hearth-hit{is_current}">{link("open", chat.id, title_of(chat, t))}</div>')
+            rows.append(f'<div class="hearth-hit{is_current}">{link("open", item.conversation_id, title)}</div>')
             continue
-        words = _marked(item.excerpt)
         rows.append(
             f'<div class="hearth-hit{is_current}">'
-            f'<a class="hearth-do" href="#hearth/jump/{chat.id}.{item.message_id}">'
-            f"<b>{as_html(title_of(chat, t))}</b><span>{words}</span></a></div>"
+            f'<a class="hearth-do" href="#hearth/jump/{item.conversation_id}.{item.message_id}">'
+            f"<b>{as_html(title)}</b><span>{_marked(item.excerpt)}</span></a></div>"
         )
     return _list([f"<h3>{as_html(t('sidebar.found'))}</h3>", *rows])
 

@@ -37,13 +37,26 @@ def open_hearth(page: Page, served: Served) -> None:
     expect(page.locator("#chat-input textarea")).to_be_visible()
 
 
+# What the answer looked like each time it changed: an answer can be whole before a test looks a second time.
+WATCH = """() => {
+    window.seen = [];
+    new MutationObserver(() => {
+        const text = document.querySelector("#chat-live .bot")?.innerText;
+        if (text && text !== window.seen.at(-1)) window.seen.push(text);
+    }).observe(document.body, {subtree: true, childList: true, characterData: true});
+}"""
+
+
 def test_the_starter_model_answers_word_by_word(page: Page, serve: Serve) -> None:
     served = serve()
     open_hearth(page, served)
-    ask(page, "Name three colours.")
-    expect(page.locator("#chat-live .bot")).not_to_be_empty()
+    page.evaluate(WATCH)
+    ask(page, "Tell me a long story about a lighthouse.")
     expect(page.locator("#chat-settled")).to_contain_text("SmolLM2-135M-Instruct ·", timeout=90_000)
-    expect(page.locator("#chat-settled")).to_contain_text("Name three colours.")
+    lengths = [len(text) for text in page.evaluate("window.seen")]
+    assert len(lengths) > 3, lengths
+    assert lengths[0] < lengths[-1] / 2
+    expect(page.locator("#chat-settled")).to_contain_text("Tell me a long story about a lighthouse.")
     expect(page.locator("#chat-live .bot")).to_have_count(0)
     if destination := os.environ.get("HEARTH_SCREENSHOT"):
         page.wait_for_timeout(500)

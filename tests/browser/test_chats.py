@@ -139,7 +139,7 @@ def test_the_engine_names_a_chat_and_the_first_words_do_until_then(page: Page, s
 
 def test_a_search_finds_words_in_all_messages_and_jumps_there(page: Page, serve: Serve) -> None:
     answers = [Answer(("Nothing here.",)) for _ in range(2)]
-    with fake_endpoint(Answer(("A heron stands in the reeds.",)), *answers, title="Birds") as server:
+    with fake_endpoint(Answer(("A heron stands in the reeds.",)), *answers, title="By the water") as server:
         open_hearth(page, serve("--endpoint", server.url))
         ask(page, "Who fishes?")
         expect(settled(page)).to_contain_text("heron")
