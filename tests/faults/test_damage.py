@@ -105,7 +105,7 @@ def test_row_41_a_damaged_database_is_set_aside_untouched_and_the_backup_is_offe
         opened.database.close()
 
 
-@pytest.mark.parametrize(("spoil", "least"), [(cut, 40), (garbage_header, 2 * PAIRS * CHATS)])
+@pytest.mark.parametrize(("spoil", "least"), [(cut, 30), (garbage_header, 2 * PAIRS * CHATS)])
 def test_row_41_what_can_be_read_is_carried_over(tmp_path: Path, spoil: Callable[[Path], None], least: int) -> None:
     profile = Profile(tmp_path / "data")
     furnish(profile)
