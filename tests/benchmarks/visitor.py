@@ -46,7 +46,7 @@ class Visitor:
     def stream(self, *, is_bare: bool) -> str:
         """A new chat, a question, and its whole answer."""
         session = f"stream{next(numbers)}"
-        for button, data in (("new-chat", [None]), ("chat-send", [None, "Tell me."])):
+        for button, data in (("new-chat", [None, ""]), ("chat-send", [None, "Tell me."])):
             component = next(it["id"] for it in self._config["components"] if it["props"].get("elem_id") == button)
             function = next(it["id"] for it in self._config["dependencies"] if [component, "click"] in it["targets"])
             self._join(function, data, session, is_bare=is_bare)
@@ -62,10 +62,15 @@ class Visitor:
         self._ask("/gradio_api/queue/join", body=json.dumps(fields), is_bare=is_bare)
 
     def _stream(self, session: str, endings: int, *, is_bare: bool) -> list[bytes]:
+        """What comes until so many calls have ended. Hearth keeps the stream open for the page's next ones."""
         self._send(f"/gradio_api/queue/data?session_hash={session}", None, is_bare=is_bare)
         answer = self._connection.getresponse()
-        lines = [line for line in iter(answer.readline, b"") if line.strip()]
-        assert sum(b"process_completed" in line for line in lines) == endings
+        lines: list[bytes] = []
+        while endings and (line := answer.readline()):
+            lines += [line] if line.strip() else []
+            endings -= b'"process_completed"' in line
+        self._connection.close()
+        assert not endings, lines[-1:]
         return lines
 
     def _ask(
