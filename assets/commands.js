@@ -97,6 +97,7 @@
     "alt+arrowup": () => step(-1),
     "alt+arrowdown": () => step(1),
     "shift+escape": compose,
+    "ctrl+p": () => send("print/shown"),
   };
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !event.shiftKey) {
@@ -128,6 +129,35 @@
     setTimeout(() => place.classList.remove("hearth-jumped"), 2500);
   };
 
+  // A chat that is to be printed is printed once all of it is there, under its own title. Then the page is as it was.
+  // In Qt's window print() only asks, and qt_printing.py says when it is over; elsewhere it returns then.
+  const printsLater = navigator.userAgent.includes("QtWebEngine");
+  let printed = null;
+  const print = () => {
+    const mark = one("#chat-target [class*='hearth-print-']");
+    const number = mark ? mark.className.match(/hearth-print-(\d+)/)[1] : null;
+    if (!number || number === printed) return;
+    const ends = mark.className.match(/(?<=hearth-until-)\w+/g) ?? [];
+    if (ends.some((id) => !one(`.hearth-of-${id}`))) return;
+    printed = number;
+    whenAtRest(one("#chat-settled"), () => {
+      const before = document.title;
+      document.title = mark.title || before;
+      one("#chat-column").dataset.title = mark.title;
+      const isOver = () => { document.title = before; send("printed/shown"); };
+      addEventListener("hearth-printed", isOver, { once: true });
+      requestAnimationFrame(() => setTimeout(() => {
+        window.print();
+        if (!printsLater) setTimeout(() => dispatchEvent(new Event("hearth-printed")), 1000);
+      }));
+    });
+  };
+  const whenAtRest = (place, action, before = null) => {
+    const now = place.innerHTML.length;
+    if (now === before) action();
+    else setTimeout(() => whenAtRest(place, action, now), 300);
+  };
+
   // A file that was made for the person is downloaded, once.
   let given = null;
   const download = () => {
@@ -153,7 +183,7 @@
     new MutationObserver(() => {
       if (isDue) return;
       isDue = true;
-      requestAnimationFrame(() => { isDue = false; tidy(); jump(); download(); });
+      requestAnimationFrame(() => { isDue = false; tidy(); jump(); print(); download(); });
     }).observe(document.body, { childList: true, subtree: true, characterData: true });
   };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);

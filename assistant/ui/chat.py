@@ -16,6 +16,7 @@ from assistant.conversation import Conversation
 from assistant.conversations import Conversations
 from assistant.errors import HearthError
 from assistant.i18n import Translator
+from assistant.ui.links import as_html
 from assistant.ui.pace import Pace
 from assistant.ui.render import render_live, render_messages
 from assistant.ui.sidebar import Sidebar
@@ -222,9 +223,19 @@ class ChatTab:
             self._earlier: gr.update(visible=len(messages) > page.shown),
             self._send: gr.update(visible=not is_running),
             self._stop: gr.update(visible=is_running),
-            self._target: f'<span class="hearth-target-{page.target}"></span>' if page.target else "",
+            self._target: self._marks(page),
             self.engine_line: self._foot_words(conversation),
         }
+
+    def _marks(self, page: PageState) -> str:
+        """What commands.js has to do once the messages are there: go to one, or print from the first to the last."""
+        jump = f'<span class="hearth-target-{page.target}"></span>' if page.target else ""
+        if not page.prints or page.conversation is None:
+            return jump
+        drawn = [item for item in page.conversation.settled if item.message.role != "system"]
+        ends = " ".join(f"hearth-until-{item.id}" for item in (*drawn[:1], *drawn[-1:]))
+        title = as_html(page.conversation.title or self._t("sidebar.untitled"))
+        return f'{jump}<span class="hearth-print-{page.prints} {ends}" title="{title}"></span>'
 
     def _asking(self, page: PageState) -> Changes:
         """The line above the composer: that an earlier question is edited, or whether to delete."""

@@ -53,6 +53,9 @@ class Commands:
             yield changes
         elif (turned := await self._turn(page, verb, what, unsent)) is not None:
             yield {self._tabs: gr.update(selected="chat")} | turned
+        elif verb == "printed":
+            if not page.end_printing():
+                return
         elif page.conversation is None or not await _change_tree(page.conversation, verb, what):
             return
         async for changes in self._chat.follow(page):
@@ -69,15 +72,22 @@ class Commands:
             other = await self._other_chat(page, verb, what)
             if other is None:
                 return None
-            changes = await self._chat.turn_to(page, other, unsent=unsent)
+            if verb == "print" and other is page.conversation:
+                changes: Changes = {self._chat.state: page}  # an earlier question may be edited just now
+            else:
+                changes = await self._chat.turn_to(page, other, unsent=unsent)
             if verb == "jump":
                 await self._jump(page, what.partition(".")[2])
+            if verb == "print":
+                page.print_all(len(other.settled))
             return changes
 
     async def _other_chat(self, page: PageState, verb: str, what: str) -> Conversation | None:
         """The chat that a command shows; None for a command that stays with the one that is shown."""
         match verb:
-            case "open" | "jump":
+            case "print" if what == "shown":
+                return page.conversation
+            case "open" | "jump" | "print":
                 return await self._conversations.open(what.partition(".")[0])
             case "private":
                 return await self._conversations.new_private()

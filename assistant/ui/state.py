@@ -26,6 +26,8 @@ class PageState:
     shown: int = SCREENFUL
     editing: str = ""
     target: str = ""  # a message that was jumped to
+    prints: int = 0  # how often the page was asked to print
+    shown_on_screen: int = 0  # what `shown` is after printing
     query: str = ""
     listed: int = LISTED
     open_folders: frozenset[str] = frozenset()
@@ -44,5 +46,17 @@ class PageState:
     def turn_to(self, conversation: Conversation | None) -> None:
         """Shows a chat from its end."""
         self.conversation, self.shown, self.editing, self.target = conversation, SCREENFUL, "", ""
+        self.shown_on_screen = 0
         if self.asked == "erase":
             self.asked = ""
+
+    def print_all(self, count: int) -> None:
+        """Shows all messages of the chat, which are `count`, for the page to print them."""
+        self.shown_on_screen = self.shown_on_screen or self.shown
+        self.shown, self.prints = max(self.shown, count), self.prints + 1
+
+    def end_printing(self) -> bool:
+        """Shows what stood there before: a page with all of a long chat in it is slow. Whether that is less."""
+        was_shown, self.shown = self.shown, self.shown_on_screen or self.shown
+        self.shown_on_screen = 0
+        return self.shown < was_shown
