@@ -119,7 +119,7 @@
     const mark = one("#chat-target [class*='hearth-target-']");
     const id = mark ? mark.className.match(/hearth-target-(\w+)/)[1] : null;
     if (id === jumpedTo) return;
-    const place = id && one(`.hearth-of-${id}`)?.closest(".message-row");
+    const place = id && one(`.hearth-of-${id}`)?.closest("article");
     if (id && !place) return;
     jumpedTo = id;
     if (!place) return;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections import deque
@@ -16,20 +15,19 @@ from assistant.conversation import Conversation
 from assistant.conversations import Conversations
 from assistant.errors import HearthError
 from assistant.i18n import Translator
-from assistant.ui.pace import Pace
-from assistant.ui.render import render_live, render_messages
 from assistant.ui.sidebar import Sidebar
-from assistant.ui.state import SCREENFUL, PageState
+from assistant.ui.state import PageState
 from assistant.ui.wiring import Changes, wire
 
 log = logging.getLogger(__name__)
 
 MAX_FOLLOWERS = 12  # more pages than people open; who loads a thousand must not keep a processor busy
-MATHS: list[dict[str, str | bool]] = [
-    {"left": "$$", "right": "$$", "display": True},
-    {"left": "\\[", "right": "\\]", "display": True},
-    {"left": "\\(", "right": "\\)", "display": False},
-]
+TRANSCRIPT = """
+<button id="chat-earlier" type="button" hidden>{earlier}</button>
+<div id="chat-settled" role="log" aria-label="{settled}"></div>
+<div id="chat-live" aria-label="{live}"></div>
+<div id="chat-said" role="status"></div>
+"""  # transcript.js puts the messages in
 
 
 class ChatTab:
@@ -45,9 +43,10 @@ class ChatTab:
         with gr.Row(elem_id="chat-bar"):
             self._notice = gr.Markdown(elem_id="notice", container=False, visible=False)
         with gr.Column(elem_id="chat-column", scale=1):
-            self._earlier = gr.Button(t("chat.earlier"), elem_id="chat-earlier", size="sm", visible=False)
-            self._settled = _chatbot("chat-settled", t("chat.label.settled"), placeholder=self._welcome(None))
-            self._live = _chatbot("chat-live", t("chat.label.live"), placeholder="")
+            self._greeting = gr.Markdown(self._welcome(None), elem_id="welcome", container=False)
+            words = {"earlier": "chat.earlier", "settled": "chat.label.settled", "live": "chat.label.live"}
+            html = TRANSCRIPT.format(**{name: escape(t(key)) for name, key in words.items()})
+            gr.Markdown(html, elem_id="transcript", container=False, sanitize_html=False)
         with gr.Column(elem_id="composer", scale=0):
             with gr.Row(elem_id="composer-asks", visible=False) as self._asks:
                 self._question = gr.Markdown(elem_id="composer-question", container=False)
@@ -61,8 +60,8 @@ class ChatTab:
                 self.engine_line = gr.Markdown(engine_words(configuration, t), elem_id="engine-line", container=False)
             self._target = gr.Markdown(elem_id="chat-target", container=False)
         self.outputs = [
-            *(self.state, self._settled, self._live, self._earlier, self._send, self._stop),
-            *(self._notice, self.engine_line, self.text, self._asks, self._question, self._yes, self._target),
+            *(self.state, self._greeting, self._send, self._stop, self._notice, self.engine_line, self.text),
+            *(self._asks, self._question, self._yes, self._target),
             *sidebar.outputs,
         ]
 
@@ -75,7 +74,6 @@ class ChatTab:
         wire([text.change], self._keep_draft, inputs=[state, text], mode="always_last")
         wire([self._stop.click], self._end_answer, inputs=[state])
         wire([self._sidebar.new.click], self._begin, inputs=[state, text], outputs=whole, mode="multiple")
-        wire([self._earlier.click], self._show_earlier, inputs=[state], outputs=whole)
         wire([self._yes.click], self._erase, inputs=[state], outputs=whole, mode="multiple")
         wire([self._no.click], self._never_mind, inputs=[state, text], outputs=whole)
 
@@ -86,23 +84,20 @@ class ChatTab:
         page.turn_to(conversation)
         # An empty composer is left alone: a quick hand may have begun to type in it.
         words = {self.text: conversation.draft} if unsent or conversation.draft else {}
-        return {self.state: page, self._target: ""} | words
+        return {self.state: page} | words
 
     async def follow(self, page: PageState) -> AsyncGenerator[Changes]:
-        """The page's chat as it is, then frames of a running answer until it rests, or the page shows another chat.
-        An answer may begin or end while the page is handed what came before: it has to rest on both sides of that. The
-        oldest of too many followers ends; its page has the answer whole when it is loaded or used again."""
+        """What stands around the messages of the page's chat, now and whenever an answer begins or ends, until the chat
+        rests or the page shows another one. (The messages come by `feed`.) The oldest of too many followers ends; its
+        page is right again when it is loaded or used again."""
         conversation, me = page.conversation, object()
         self._followers.append(me)
         while conversation is not None and page.conversation is conversation and me in self._followers:
-            was_at_rest, news = not conversation.is_settling, conversation.news
+            was_at_rest, milestone = not conversation.is_settling, conversation.milestone
             yield await self._whole(page)
             if was_at_rest and not conversation.is_settling:
                 return
-            async for changes in self._frames(page, conversation, me):
-                yield changes
-            if conversation.live is None and conversation.is_settling and not was_at_rest:
-                await news.wait()  # for the title
+            await milestone.wait()
 
     def told(self, error: HearthError | None) -> Changes:
         """The banner with an error, or no banner."""
@@ -171,10 +166,6 @@ class ChatTab:
         async for changes in self.follow(page):
             yield changes
 
-    async def _show_earlier(self, page: PageState) -> Changes:
-        page.shown += SCREENFUL
-        return await self._whole(page)
-
     async def _erase(self, page: PageState) -> AsyncGenerator[Changes]:
         page.asked, message_id = "", page.asked_about
         try:
@@ -192,39 +183,31 @@ class ChatTab:
         draft = page.conversation.draft if page.conversation and was_editing else text
         return {self.text: draft} | await self._whole(page)
 
-    async def _frames(self, page: PageState, conversation: Conversation, me: object) -> AsyncGenerator[Changes]:
-        pace = Pace()
-        while page.conversation is conversation and conversation.live is not None and me in self._followers:
-            began, news = time.monotonic(), conversation.news
-            yield {self._live: render_live(conversation.live, self._t)}
-            pace = pace.after(time.monotonic() - began)
-            await news.wait()
-            await asyncio.sleep(max(0.0, pace.interval_seconds - (time.monotonic() - began)))
-
     async def _whole(self, page: PageState) -> Changes:
         """Everything on the tab and in the side bar as the page's chat now has it."""
-        conversation, t = page.conversation, self._t
+        conversation = page.conversation
         try:
             sidebar = await self._sidebar.changes(page)
         except HearthError:
             sidebar: Changes = {}  # the chat goes on without it
-        messages = conversation.settled if conversation else ()
-        live = conversation.live if conversation else None
-        is_running = live is not None
-        placeholder = "" if is_running else self._welcome(conversation)
-        shown = render_messages(messages[-page.shown :], t, siblings=conversation.siblings if conversation else {})
+        is_running = conversation is not None and conversation.is_running
+        is_empty = conversation is None or not (conversation.settled or is_running)
         return {
             **sidebar,
             **self.told(self._configuration.notice),
             **self._asking(page),
-            self._settled: gr.update(value=shown, placeholder=placeholder),
-            self._live: render_live(live, t),
-            self._earlier: gr.update(visible=len(messages) > page.shown),
+            self._greeting: gr.update(value=self._welcome(conversation), visible=is_empty),
             self._send: gr.update(visible=not is_running),
             self._stop: gr.update(visible=is_running),
-            self._target: f'<span class="hearth-target-{page.target}"></span>' if page.target else "",
+            self._target: self._marks(page),
             self.engine_line: self._foot_words(conversation),
         }
+
+    def _marks(self, page: PageState) -> str:
+        """What the scripts have to do: show this chat, and in it go to this message."""
+        chat = f"hearth-chat-{page.conversation.id}" if page.conversation else ""
+        target = f"hearth-target-{page.target}" if page.target else ""
+        return f'<span class="{chat} {target}"></span>'
 
     def _asking(self, page: PageState) -> Changes:
         """The line above the composer: that an earlier question is edited, or whether to delete."""
@@ -271,23 +254,4 @@ def _composer_text(placeholder: str) -> gr.Textbox:
         max_lines=12,
         autofocus=True,
         scale=1,
-    )
-
-
-def _chatbot(elem_id: str, label: str, *, placeholder: str) -> gr.Chatbot:
-    return gr.Chatbot(
-        elem_id=elem_id,
-        label=label,
-        show_label=False,
-        container=False,
-        height="auto",
-        autoscroll=False,
-        layout="bubble",
-        buttons=["copy"],
-        placeholder=placeholder,
-        latex_delimiters=MATHS,
-        line_breaks=False,
-        sanitize_html=True,
-        feedback_options=None,
-        group_consecutive_messages=True,
     )

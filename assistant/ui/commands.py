@@ -107,15 +107,13 @@ class Commands:
         return {self._chat.state: page}
 
     async def _jump(self, page: PageState, message_id: str) -> None:
-        """Makes the page hold a message that may be in another branch, and far from the end."""
+        """Makes the page go to a message, which may be in another branch."""
         conversation = page.conversation
         if conversation is None:
             return
         if conversation.message(message_id) is None:
             await conversation.show(message_id)
-        place = next((i for i, item in enumerate(conversation.settled) if item.id == message_id), None)
-        if place is not None:
-            page.shown = max(page.shown, len(conversation.settled) - place + 4)
+        if conversation.message(message_id) is not None:
             page.target = message_id
 
 

@@ -20,13 +20,14 @@ from assistant.exchange.exporter import Exporter
 from assistant.exchange.importer import Importer
 from assistant.i18n import Translator
 from assistant.paths import asset
-from assistant.ui import theme
+from assistant.ui import scripts, theme
 from assistant.ui.backups_page import BackupsPage
 from assistant.ui.banner import Banner
 from assistant.ui.chat import ChatTab
 from assistant.ui.commands import Commands
 from assistant.ui.data_page import DataPage
 from assistant.ui.export import Downloads
+from assistant.ui.feed import Feed
 from assistant.ui.network_page import NetworkPage
 from assistant.ui.settings_tab import SettingsTab, TargetCheck
 from assistant.ui.sidebar import Sidebar
@@ -103,13 +104,15 @@ def build_page(
     blocks.queue(default_concurrency_limit=None, max_size=64)
     keep_streams_open(blocks)
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
+    Feed(conversations, t).add_to(app)
+    scripts.add_to(app)
     return gr.mount_gradio_app(
         app,
         blocks,
         path="/",
         theme=theme.theme(),
         css_paths=theme.stylesheet(),
-        head=theme.head(),
+        head=scripts.head(t),
         footer_links=[],
         run_history=False,
         ssr_mode=False,

@@ -9,7 +9,6 @@ from typing import Literal
 
 from assistant.conversation import Conversation
 
-SCREENFUL = 30
 LISTED = 60
 DRAWN_SECONDS = 1.2
 
@@ -19,11 +18,10 @@ Question = Literal["", "rename", "move", "export", "erase"]
 
 @dataclass
 class PageState:
-    """A chat and how many of its last messages are in the page (`shown`), what the side bar lists, and what the person
-    is about to do: `editing` is the id of a question, `asked` what a form or a question on the page is about."""
+    """The chat that the page shows, what the side bar lists, and what the person is about to do: `editing` is the id of
+    a question, `asked` what a form or a question on the page is about."""
 
     conversation: Conversation | None = None
-    shown: int = SCREENFUL
     editing: str = ""
     target: str = ""  # a message that was jumped to
     query: str = ""
@@ -43,6 +41,6 @@ class PageState:
 
     def turn_to(self, conversation: Conversation | None) -> None:
         """Shows a chat from its end."""
-        self.conversation, self.shown, self.editing, self.target = conversation, SCREENFUL, "", ""
+        self.conversation, self.editing, self.target = conversation, "", ""
         if self.asked == "erase":
             self.asked = ""
