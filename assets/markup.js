@@ -39,7 +39,7 @@
     const md = window.markdownit({ html: false, linkify: true });
     md.linkify.set({ fuzzyLink: false, fuzzyEmail: false }); // or "main.py" is a link to Paraguay
     const escape = md.utils.escapeHtml;
-    md.validateLink = (url) => /^(https?:|mailto:)/i.test(url.trim());
+    md.validateLink = () => true; // the rule "links" looks at each
     md.inline.ruler.before("escape", "maths", readMaths);
     md.inline.ruler.before("html_inline", "tags", readTags);
     md.block.ruler.before("paragraph", "maths_block", readMathsBlock, { alt: ["paragraph"] });
@@ -47,13 +47,9 @@
     rules.maths = (tokens, index) => `<span class="hearth-maths">${escape(tokens[index].content)}</span>`;
     rules.maths_block = (tokens, index) => `<div class="hearth-maths">${escape(tokens[index].content)}</div>`;
     rules.image = (tokens, index) => {
-      const address = escape(tokens[index].attrGet("src"));
-      return `<a href="${address}" target="_blank" rel="noopener noreferrer">${escape(tokens[index].content) || address}</a>`;
-    };
-    rules.link_open = (tokens, index, options, env, self) => {
-      tokens[index].attrSet("target", "_blank");
-      tokens[index].attrSet("rel", "noopener noreferrer");
-      return self.renderToken(tokens, index, options);
+      const address = tokens[index].attrGet("src");
+      const name = escape(tokens[index].content || address);
+      return leadsOut(address) ? `<a href="${escape(address)}" ${OUTWARD}>${name}</a>` : `<span>${name}</span>`;
     };
     rules.fence = rules.code_block = (tokens, index) => {
       const language = (tokens[index].info || "").trim().split(/\s+/)[0];
@@ -61,6 +57,19 @@
     };
     rules.table_open = () => '<div class="hearth-table" tabindex="0"><table>';
     rules.table_close = () => "</table></div>";
+    md.core.ruler.push("links", (state) => {
+      for (const { children } of state.tokens) {
+        const open = [];
+        for (const token of children ?? []) {
+          if (token.type === "link_open") {
+            const address = token.attrGet("href");
+            open.push(leadsOut(address) ? "a" : "span");
+            token.tag = open.at(-1);
+            token.attrs = token.tag === "a" ? [["href", address], ["target", "_blank"], ["rel", "noopener noreferrer"]] : [];
+          } else if (token.type === "link_close") token.tag = open.pop();
+        }
+      }
+    });
     md.core.ruler.push("tasks", (state) => {
       state.tokens.forEach((token, index) => {
         const box = token.type === "inline" && state.tokens[index - 2]?.type === "list_item_open"
@@ -70,6 +79,9 @@
     });
     return md;
   };
+
+  const OUTWARD = 'target="_blank" rel="noopener noreferrer"';
+  const leadsOut = (address) => /^(https?:\/\/|mailto:)/i.test(address);
 
   const codeBlock = (language, content) =>
     `<div class="hearth-code"><div class="hearth-code-head"><span>${language}</span>`

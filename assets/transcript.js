@@ -4,10 +4,13 @@
   "use strict";
   const { markup, words } = window.hearth;
   const NEAR_TOP_PX = 600;
+  const NEAR_END_PX = 80;
   const COST_FACTOR = 3; // frames take at most so large a part of the page's time: 1 / (1 + COST_FACTOR)
   const LONGEST_WAIT_MS = 250;
   const AGAIN_MS = 1000;
   const SPOKEN = 3;
+  const STALE_MS = 500;
+  const MOST_CARDS = 80; // beyond this, a page that stands at the end begins anew from there
 
   const one = (selector) => document.querySelector(selector);
   const element = (name, classes, html = "") => {
@@ -165,6 +168,10 @@
     const frames = waiting;
     waiting = [];
     frames.forEach(apply);
+    if (frames.some((frame) => frame.stirred)) one("#look")?.click();
+    else setTimeout(lookIfStale, STALE_MS);
+    if (frames.some((frame) => frame.banner)) one("#banner-look")?.click();
+    if (order.length > MOST_CARDS && !live && isAtEnd()) follow(chat, "");
     restUntil = now + Math.min(LONGEST_WAIT_MS, COST_FACTOR * (performance.now() - now));
   };
   const take = (frame) => {
@@ -175,6 +182,12 @@
     else requestAnimationFrame(draw);
   };
 
+  // What stands around the messages is Gradio's to show. Answers to two requests may come in either order.
+  const lookIfStale = () => { if (Boolean(one("#chat-stop")) !== Boolean(live)) one("#look")?.click(); };
+  const isAtEnd = () => {
+    const { scrollHeight, scrollTop, clientHeight } = document.scrollingElement;
+    return scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+  };
   const askForMore = () => {
     const button = one("#chat-earlier");
     if (!hasMore || isAsking || !reader || !button.offsetParent) return;
@@ -218,7 +231,11 @@
   // A browser has few connections for one address: a page that nobody looks at gives its own back.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) { if (!live) { feed?.close(); feed = null; } }
-    else if (chat && !feed) follow(chat, "");
+    else if (chat && !feed) {
+      follow(chat, "");
+      one("#look")?.click();
+      one("#banner-look")?.click();
+    }
   });
 
   // Which chat, and which message of it: the server leaves a mark.

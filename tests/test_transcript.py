@@ -35,7 +35,7 @@ def test_a_page_is_given_the_end_of_a_long_chat_and_more_when_it_asks() -> None:
     assert (len(frame["order"]), frame["order"][-1], frame["more"]) == (SCREENFUL, "a39", True)
     transcript.widen()
     wider = transcript.frame(view(settled))
-    assert len(wider["order"]) == 2 * SCREENFUL
+    assert len(wider["order"]) == 2 * SCREENFUL  # from here on it holds what comes
     assert [card["key"] for card in wider["cards"]] == wider["order"][:SCREENFUL]  # what it has is not sent again
 
 

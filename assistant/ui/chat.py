@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections import deque
-from collections.abc import AsyncGenerator
 from html import escape
 
 import gradio as gr
@@ -21,7 +18,6 @@ from assistant.ui.wiring import Changes, wire
 
 log = logging.getLogger(__name__)
 
-MAX_FOLLOWERS = 12  # more pages than people open; who loads a thousand must not keep a processor busy
 TRANSCRIPT = """
 <button id="chat-earlier" type="button" hidden>{earlier}</button>
 <div id="chat-settled" role="log" aria-label="{settled}"></div>
@@ -38,7 +34,6 @@ class ChatTab:
     ) -> None:
         self._conversations, self._configuration, self._t = conversations, configuration, t
         self._sidebar = sidebar
-        self._followers: deque[object] = deque(maxlen=MAX_FOLLOWERS)
         self.state = gr.State(PageState())
         with gr.Row(elem_id="chat-bar"):
             self._notice = gr.Markdown(elem_id="notice", container=False, visible=False)
@@ -59,6 +54,7 @@ class ChatTab:
             with gr.Row(elem_id="composer-foot"):
                 self.engine_line = gr.Markdown(engine_words(configuration, t), elem_id="engine-line", container=False)
             self._target = gr.Markdown(elem_id="chat-target", container=False)
+            self._look = gr.Button("look", elem_id="look")  # pressed by transcript.js when the feed says so
         self.outputs = [
             *(self.state, self._greeting, self._send, self._stop, self._notice, self.engine_line, self.text),
             *(self._asks, self._question, self._yes, self._target),
@@ -69,7 +65,7 @@ class ChatTab:
         """Ties the handlers to the page."""
         state, text, whole = self.state, self.text, self.outputs
         wire([blocks.load], self._open, inputs=[state], outputs=whole)
-        # More than once: the last question's handler may still wait for a title.
+        wire([self._look.click], self.whole, inputs=[state], outputs=whole, mode="always_last")
         wire([text.submit, self._send.click], self._ask, inputs=[state, text], outputs=whole, mode="multiple")
         wire([text.change], self._keep_draft, inputs=[state, text], mode="always_last")
         wire([self._stop.click], self._end_answer, inputs=[state])
@@ -86,19 +82,6 @@ class ChatTab:
         words = {self.text: conversation.draft} if unsent or conversation.draft else {}
         return {self.state: page} | words
 
-    async def follow(self, page: PageState) -> AsyncGenerator[Changes]:
-        """What stands around the messages of the page's chat, now and whenever an answer begins or ends, until the chat
-        rests or the page shows another one. (The messages come by `feed`.) The oldest of too many followers ends; its
-        page is right again when it is loaded or used again."""
-        conversation, me = page.conversation, object()
-        self._followers.append(me)
-        while conversation is not None and page.conversation is conversation and me in self._followers:
-            was_at_rest, milestone = not conversation.is_settling, conversation.milestone
-            yield await self._whole(page)
-            if was_at_rest and not conversation.is_settling:
-                return
-            await milestone.wait()
-
     def told(self, error: HearthError | None) -> Changes:
         """The banner with an error, or no banner."""
         if error is None:
@@ -106,26 +89,22 @@ class ChatTab:
         message, hint = escape(error.message_in(self._t)), escape(error.hint_in(self._t))
         return {self._notice: gr.update(value=f"<strong>{message}</strong> {hint}", visible=True)}
 
-    async def _open(self, page: PageState) -> AsyncGenerator[Changes]:
-        page.asked_for_at = time.monotonic()
+    async def _open(self, page: PageState) -> Changes:
         try:
             async with page.turning:
-                page.turn_to(await self._conversations.last())
+                conversation = await self._conversations.last()
+                page.turn_to(conversation)
         except HearthError as error:
-            yield self.told(error)
-            return
-        assert page.conversation is not None  # noqa: S101  # for the type checker
-        draft = page.conversation.draft
-        yield {self.state: page} | ({self.text: draft} if draft else {})  # a quick hand may have typed already
-        async for changes in self.follow(page):
-            yield changes
+            return self.told(error)
+        words = {self.text: conversation.draft} if conversation.draft else {}  # a quick hand may have typed already
+        return {self.state: page} | words | await self.whole(page)
 
-    async def _ask(self, page: PageState, question: str) -> AsyncGenerator[Changes]:
+    async def _ask(self, page: PageState, question: str) -> Changes:
         try:
             async with page.turning:
                 conversation = page.conversation = page.conversation or await self._conversations.last()
-            if conversation.live is not None or not question.strip():
-                return  # the words stay where they are
+            if conversation.is_running or not question.strip():
+                return {self.state: page}  # the words stay where they are
             if page.editing:
                 await conversation.edit(page.editing, question)
                 page.editing = ""
@@ -134,12 +113,8 @@ class ChatTab:
                 await conversation.keep_draft("")
             draft = conversation.draft  # what stood there before an earlier question was edited
         except HearthError as error:
-            yield self.told(error)
-            return
-        await page.is_drawn()
-        yield {self.state: page, self.text: draft}
-        async for changes in self.follow(page):
-            yield changes
+            return self.told(error)
+        return {self.state: page, self.text: draft} | await self.whole(page)
 
     async def _keep_draft(self, page: PageState, text: str) -> None:
         chat = page.conversation
@@ -154,37 +129,32 @@ class ChatTab:
         if page.conversation is not None:
             await page.conversation.stop()
 
-    async def _begin(self, page: PageState, text: str) -> AsyncGenerator[Changes]:
+    async def _begin(self, page: PageState, text: str) -> Changes:
         try:
             page.shows_archived = False
             async with page.turning:
                 turned = await self.turn_to(page, await self._conversations.new(), unsent=text)
-            yield turned
         except HearthError as error:
-            yield self.told(error)
-            return
-        async for changes in self.follow(page):
-            yield changes
+            return self.told(error)
+        return turned | await self.whole(page)
 
-    async def _erase(self, page: PageState) -> AsyncGenerator[Changes]:
+    async def _erase(self, page: PageState) -> Changes:
         page.asked, message_id = "", page.asked_about
         try:
             if page.conversation is not None:
                 await page.conversation.erase(message_id)
         except HearthError as error:
-            yield self.told(error)
-            return
-        async for changes in self.follow(page):
-            yield changes
+            return self.told(error)
+        return await self.whole(page)
 
     async def _never_mind(self, page: PageState, text: str) -> Changes:
         """Leaves the editing of a question, or the question whether to delete; the composer gets back what it had."""
         was_editing, page.editing, page.asked = page.editing, "", ""
         draft = page.conversation.draft if page.conversation and was_editing else text
-        return {self.text: draft} | await self._whole(page)
+        return {self.text: draft} | await self.whole(page)
 
-    async def _whole(self, page: PageState) -> Changes:
-        """Everything on the tab and in the side bar as the page's chat now has it."""
+    async def whole(self, page: PageState) -> Changes:
+        """Everything on the tab and in the side bar as the page's chat now has it. (Its messages come by `feed`.)"""
         conversation = page.conversation
         try:
             sidebar = await self._sidebar.changes(page)

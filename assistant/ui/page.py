@@ -41,6 +41,7 @@ NO_TELEMETRY: TelemetryConfig = {
     "auto_configure": False,
 }
 LARGEST_UPLOAD = "200mb"
+MOST_PAGES = 256  # whose state is remembered: those that were used last
 SHORTCUTS = {  # what commands.js listens to; on a Mac, Cmd stands for Ctrl
     "new": "Ctrl Shift O",
     "search": "Ctrl K",
@@ -103,10 +104,11 @@ def build_page(
         )
     blocks.queue(default_concurrency_limit=None, max_size=64)
     keep_streams_open(blocks)
+    blocks.state_session_capacity = MOST_PAGES
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
-    Feed(conversations, t).add_to(app)
+    Feed(conversations, banner.words, t).add_to(app)
     scripts.add_to(app)
-    return gr.mount_gradio_app(
+    served = gr.mount_gradio_app(
         app,
         blocks,
         path="/",
@@ -123,6 +125,10 @@ def build_page(
         max_file_size=LARGEST_UPLOAD,
         favicon_path=str(asset("icons", "hearth.png")),
     )
+    # It would keep a connection of each page for nothing but to say that the page is there. A browser has six for an
+    # address, and one of them is the feed's.
+    blocks.config["connect_heartbeat"] = False
+    return served
 
 
 def shortcuts(t: Translator) -> str:

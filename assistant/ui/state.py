@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 from typing import Literal
 
 from assistant.conversation import Conversation
 
 LISTED = 60
-DRAWN_SECONDS = 1.2
 
 FormOfChat = Literal["rename", "move", "export"]
 Question = Literal["", "rename", "move", "export", "erase"]
@@ -30,14 +28,9 @@ class PageState:
     shows_archived: bool = False
     asked: Question = ""
     asked_about: str = ""
-    deleted: str = ""  # the chat that can be had back
+    deleted: str = ""  # the chat that can be had back until
+    deleted_until: float = 0.0  # this moment (time.monotonic)
     turning: asyncio.Lock = field(default_factory=asyncio.Lock)  # held until the page shows the chat it was told to
-    asked_for_at: float = field(default_factory=time.monotonic)
-
-    async def is_drawn(self) -> None:
-        """Waits until a page that has just been loaded shows what it was given. What comes sooner may be covered by it
-        again: the browser applies the two in either order (seen in Gradio 6.31)."""
-        await asyncio.sleep(self.asked_for_at + DRAWN_SECONDS - time.monotonic())
 
     def turn_to(self, conversation: Conversation | None) -> None:
         """Shows a chat from its end."""

@@ -40,29 +40,29 @@ class View:
 
 
 class Transcript:
-    """A page's copy of a chat. It shows the last `shown` bubbles, and so many more that `down_to` is among them."""
+    """A page's copy of a chat. It begins with the last bubbles, or with one a little above the message `down_to`, and
+    from then on holds all that come."""
 
     def __init__(self, t: Translator, *, down_to: str = "") -> None:
         self._t = t
-        self._shown = SCREENFUL
         self._down_to = down_to
         self._settled: object = None
         self._siblings: object = None
-        self._window = 0
+        self._wanted = 0  # how many bubbles more, above the first
         self._cards: dict[str, tuple[Bubble, tuple[str, ...]]] = {}
         self._live: tuple[Section, ...] | None = None
         self._answer: Answer | None = None
         self._weighed = (0, False)
 
     def widen(self) -> None:
-        """Shows twice as much of the chat from the next frame on."""
-        self._shown *= 2
+        """Shows more of what came earlier from the next frame on: the more, the more there is already."""
+        self._wanted = max(SCREENFUL, len(self._cards))
 
     def frame(self, view: View) -> Frame:
         """What the page lacks of `view`; it is taken as given."""
         frame: Frame = {}
         has_moved = view.settled is not self._settled or view.siblings is not self._siblings
-        if has_moved or self._window != self._shown:
+        if has_moved or self._wanted:
             frame |= self._moved(view)
         if view.live is None:
             if self._answer is not None or self._settled is None:
@@ -76,12 +76,7 @@ class Transcript:
 
     def _moved(self, view: View) -> Frame:
         said = bubbles(view.settled)
-        if self._down_to:
-            place = next((i for i, it in enumerate(said) if any(m.id == self._down_to for m in it)), len(said))
-            self._shown = max(self._shown, len(said) - place + ABOVE_A_TARGET)
-            self._down_to = ""
-        self._window = self._shown
-        window = said[-self._shown :]
+        window = said[self._first_of(said) :]
         known, self._cards = self._cards, {}
         new: list[dict[str, Any]] = []
         for bubble in window:
@@ -90,6 +85,16 @@ class Transcript:
             if known.get(key) != (bubble, versions):
                 new.append(asdict(render(bubble, self._t, siblings=versions)))
         return {"order": list(self._cards), "cards": new, "more": len(said) > len(window)}
+
+    def _first_of(self, said: list[Bubble]) -> int:
+        """The place of the first bubble that is shown."""
+        first = next(iter(self._cards), None)
+        place = next((i for i, it in enumerate(said) if it[0].id == first), max(0, len(said) - SCREENFUL))
+        if self._down_to:
+            target = next((i for i, it in enumerate(said) if any(m.id == self._down_to for m in it)), place)
+            place = min(place, target - ABOVE_A_TARGET)
+        place, self._wanted, self._down_to = max(0, place - self._wanted), 0, ""
+        return place
 
     def _grown(self, answer: Answer, *, begins: bool) -> Frame:
         sections = render_live(answer, self._t, is_heavy=self._is_heavy)
