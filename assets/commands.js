@@ -2,6 +2,7 @@
 (() => {
   "use strict";
   const WIDE = window.matchMedia("(min-width: 900px)");
+  const UNDO_MS = 20_500; // a little more than UNDO_SECONDS in assistant/conversations.py
   const one = (selector) => document.querySelector(selector);
 
   // A command goes to the server through a field that nobody sees. The number tells two of a kind apart.
@@ -33,7 +34,14 @@
     const verb = command.split("/")[0];
     if (link.closest("#chat-column") && !ofMessages.includes(verb)) return; // a model wrote it
     if (hereOnly[verb]) { hereOnly[verb](); return; }
+    if (verb === "print") {
+      const id = command.split("/")[1];
+      if (id !== window.hearth.transcript.chat()) send(`open/${id}`);
+      window.hearth.print(id);
+      return;
+    }
     send(command);
+    if (verb === "delete") setTimeout(() => one("#look")?.click(), UNDO_MS);
     if (showsAnotherChat.includes(verb)) {
       if (!WIDE.matches) showSidebar(false);
       if (verb !== "jump") compose();
@@ -97,7 +105,7 @@
     "alt+arrowup": () => step(-1),
     "alt+arrowdown": () => step(1),
     "shift+escape": compose,
-    "ctrl+p": () => send("print/shown"),
+    "ctrl+p": () => window.hearth.print(),
   };
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !event.shiftKey) {
@@ -120,42 +128,13 @@
     const mark = one("#chat-target [class*='hearth-target-']");
     const id = mark ? mark.className.match(/hearth-target-(\w+)/)[1] : null;
     if (id === jumpedTo) return;
-    const place = id && one(`.hearth-of-${id}`)?.closest(".message-row");
+    const place = id && one(`.hearth-of-${id}`)?.closest("article");
     if (id && !place) return;
     jumpedTo = id;
     if (!place) return;
     place.scrollIntoView({ block: "center" });
     place.classList.add("hearth-jumped");
     setTimeout(() => place.classList.remove("hearth-jumped"), 2500);
-  };
-
-  // A chat that is to be printed is printed once all of it is there, under its own title. Then the page is as it was.
-  // In Qt's window print() only asks, and qt_printing.py says when it is over; elsewhere it returns then.
-  const printsLater = navigator.userAgent.includes("QtWebEngine");
-  let printed = null;
-  const print = () => {
-    const mark = one("#chat-target [class*='hearth-print-']");
-    const number = mark ? mark.className.match(/hearth-print-(\d+)/)[1] : null;
-    if (!number || number === printed) return;
-    const ends = mark.className.match(/(?<=hearth-until-)\w+/g) ?? [];
-    if (ends.some((id) => !one(`.hearth-of-${id}`))) return;
-    printed = number;
-    whenAtRest(one("#chat-settled"), () => {
-      const before = document.title;
-      document.title = mark.title || before;
-      one("#chat-column").dataset.title = mark.title;
-      const isOver = () => { document.title = before; send("printed/shown"); };
-      addEventListener("hearth-printed", isOver, { once: true });
-      requestAnimationFrame(() => setTimeout(() => {
-        window.print();
-        if (!printsLater) setTimeout(() => dispatchEvent(new Event("hearth-printed")), 1000);
-      }));
-    });
-  };
-  const whenAtRest = (place, action, before = null) => {
-    const now = place.innerHTML.length;
-    if (now === before) action();
-    else setTimeout(() => whenAtRest(place, action, now), 300);
   };
 
   // A file that was made for the person is downloaded, once.
@@ -173,8 +152,9 @@
       const isCurrent = row.parentElement.classList.contains("hearth-current");
       if (isCurrent !== row.hasAttribute("aria-current")) row.toggleAttribute("aria-current", isCurrent);
     }
-    const field = one("#command input, #command textarea");
-    if (field && field.tabIndex !== -1) { field.tabIndex = -1; field.setAttribute("aria-hidden", "true"); }
+    for (const hidden of document.querySelectorAll("#command input, #command textarea, #look, #banner-look")) {
+      if (hidden.tabIndex !== -1) { hidden.tabIndex = -1; hidden.setAttribute("aria-hidden", "true"); }
+    }
   };
 
   const start = () => {
@@ -183,7 +163,7 @@
     new MutationObserver(() => {
       if (isDue) return;
       isDue = true;
-      requestAnimationFrame(() => { isDue = false; tidy(); jump(); print(); download(); });
+      requestAnimationFrame(() => { isDue = false; tidy(); jump(); download(); });
     }).observe(document.body, { childList: true, subtree: true, characterData: true });
   };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);

@@ -1,4 +1,4 @@
-"""How the page looks: the Gradio theme that stands below `assets/app.css`, and the script beside it."""
+"""How the page looks: the Gradio theme that stands below `assets/app.css`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from assistant.paths import asset
 from assistant.settings import ThemeChoice
 
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Ubuntu", "Cantarell", "sans-serif")
-# Gradio 6.31 drops @page from a style sheet, and confines what it says for print to its own container.
-PAPER = "<style>@page { margin: 18mm 16mm; } @media print { #hearth-down { display: none !important; } }</style>"
-SCRIPTS = ("app.js", "commands.js")
 MONOSPACE_FONTS = ("ui-monospace", "SF Mono", "Cascadia Code", "DejaVu Sans Mono", "monospace")
 
 
@@ -24,12 +21,6 @@ def theme() -> gr.themes.Base:
 def stylesheet() -> Path:
     """Colours, type and spacing of everything."""
     return asset("app.css")
-
-
-def head() -> str:
-    """What goes into the page's head. The script stands in the page: Gradio's own hooks would need eval."""
-    scripts = "".join(f"<script>{asset(name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
-    return PAPER + scripts
 
 
 def theme_mark(choice: ThemeChoice) -> str:

@@ -357,7 +357,7 @@ def long_chat(count: int) -> dict[str, Any]:
 
 # Chromium's dialogue would wait for a person: what it would be given, and whether the page is as before afterwards.
 PRINTS = """() => { window.prints = []; window.print = () => window.prints.push({
-    title: document.title, rows: document.querySelectorAll("#chat-settled .message-row").length }); }"""
+    title: document.title, rows: document.querySelectorAll("#chat-settled article").length }); }"""
 
 
 @pytest.mark.parametrize("way", ["keyboard", "menu"])
@@ -382,7 +382,7 @@ def test_a_whole_chat_is_printed_without_what_is_around_it(page: Page, serve: Se
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     for around in ("#sidebar", "#sidebar-toggle", "#composer", "#tabs > .tab-wrapper", "#hearth-down"):
         expect(page.locator(around).first).to_be_hidden()
-    for button in (".hearth-actions", ".message-buttons", ".copy_code_button"):
+    for button in (".hearth-actions", ".hearth-copy", ".hearth-copy-code"):
         expect(settled(page).locator(button).first).to_be_hidden()
     paper = page.evaluate(
         """() => {
