@@ -1,4 +1,5 @@
-// Printing: the whole of a chat, under its own title. Afterwards the page is as it was.
+// Printing: the whole of a chat, under its own title. Afterwards the page shows its end again: all of it would
+// be slow to scroll.
 (() => {
   "use strict";
   const WAIT_MS = 100;
