@@ -104,7 +104,11 @@ def insert_conversation(db: sqlite3.Connection, chat: StoredConversation) -> Non
     )
 
 
-_KNOWN_TOO = """
+_ADD = """
+    INSERT INTO messages (id, conversation_id, parent_id, role, parts, status, failure, model, created_at, origin)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_OR_CHANGE = """
     ON CONFLICT (id) DO UPDATE SET
         role = excluded.role, parts = excluded.parts, status = excluded.status,
         failure = excluded.failure, model = excluded.model
@@ -117,8 +121,7 @@ def save_message(
     """Writes one message inside a transaction: a new one is added, a known one says what it says now, or is an
     IntegrityError where it must be new."""
     db.execute(
-        "INSERT INTO messages (id, conversation_id, parent_id, role, parts, status, failure, model, created_at, origin)"
-        f" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {'' if must_be_new else _KNOWN_TOO}",
+        _ADD if must_be_new else _ADD + _OR_CHANGE,
         (
             item.id,
             conversation_id,
