@@ -66,6 +66,7 @@ class ChatTab:
         state, text, whole = self.state, self.text, self.outputs
         wire([blocks.load], self._open, inputs=[state], outputs=whole)
         wire([self._look.click], self.whole, inputs=[state], outputs=whole, mode="always_last")
+        # composer.js asks by itself, and more quickly; these are for a page whose scripts do not run.
         wire([text.submit, self._send.click], self._ask, inputs=[state, text], outputs=whole, mode="multiple")
         wire([text.change], self._keep_draft, inputs=[state, text], mode="always_last")
         wire([self._stop.click], self._end_answer, inputs=[state])
@@ -162,6 +163,8 @@ class ChatTab:
             sidebar: Changes = {}  # the chat goes on without it
         is_running = conversation is not None and conversation.is_running
         is_empty = conversation is None or not (conversation.settled or is_running)
+        if is_running:
+            page.editing = ""  # it has been asked
         return {
             **sidebar,
             **self.told(self._configuration.notice),
@@ -174,10 +177,11 @@ class ChatTab:
         }
 
     def _marks(self, page: PageState) -> str:
-        """What the scripts have to do: show this chat, and in it go to this message."""
+        """What the scripts have to do: show this chat, in it go to this message, ask this question anew."""
         chat = f"hearth-chat-{page.conversation.id}" if page.conversation else ""
         target = f"hearth-target-{page.target}" if page.target else ""
-        return f'<span class="{chat} {target}"></span>'
+        editing = f"hearth-edits-{page.editing}" if page.editing else ""
+        return f'<span class="{chat} {target} {editing}"></span>'
 
     def _asking(self, page: PageState) -> Changes:
         """The line above the composer: that an earlier question is edited, or whether to delete."""
