@@ -616,6 +616,8 @@ def test_a_fault_in_the_app_is_a_short_answer_with_all_headers(house: House) -> 
         ("PATCH", JOIN),
         ("HEAD", "/gradio_api/reset"),
         ("POST", "/gradio_api/run/../component_server"),
+        ("POST", "/gradio_api/run/predict"),
+        ("POST", "/gradio_api/queue/join/"),
     ],
 )
 def test_a_route_that_the_page_does_not_need_is_not_there(house: House, method: str, path: str) -> None:

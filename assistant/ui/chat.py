@@ -7,7 +7,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
-from html import escape
 
 import gradio as gr
 
@@ -16,6 +15,7 @@ from assistant.conversation import Conversation
 from assistant.conversations import Conversations
 from assistant.errors import HearthError
 from assistant.i18n import Translator
+from assistant.ui.links import as_html
 from assistant.ui.pace import Pace
 from assistant.ui.render import render_live, render_messages
 from assistant.ui.sidebar import Sidebar
@@ -108,7 +108,7 @@ class ChatTab:
         """The banner with an error, or no banner."""
         if error is None:
             return {self._notice: gr.update(value="", visible=False)}
-        message, hint = escape(error.message_in(self._t)), escape(error.hint_in(self._t))
+        message, hint = as_html(error.message_in(self._t)), as_html(error.hint_in(self._t))
         return {self._notice: gr.update(value=f"<strong>{message}</strong> {hint}", visible=True)}
 
     async def _open(self, page: PageState) -> AsyncGenerator[Changes]:
@@ -256,8 +256,12 @@ def engine_words(configuration: Configuration, t: Translator) -> str:
     target = configuration.target
     if not target.endpoint:
         return t("engine.embedded")
-    model = f"`{target.model.replace('`', '')}`" if target.model else t("engine.first-model")
-    return t("engine.endpoint", model=model, endpoint=f"`{target.endpoint.replace('`', '')}`")
+    model = _as_code(target.model) if target.model else t("engine.first-model")
+    return t("engine.endpoint", model=model, endpoint=_as_code(target.endpoint))
+
+
+def _as_code(name: str) -> str:
+    return f"`{' '.join(name.split()).replace('`', '')}`"
 
 
 def _composer_text(placeholder: str) -> gr.Textbox:
