@@ -134,6 +134,12 @@ class Besieged:
     def join(self, function: int, data: object, session: str) -> Answer:
         return self.ask(JOIN, method="POST", headers=JSON, body=self.join_body(function, data, session))
 
+    def result(self, elem_id: str, event: str, data: object, session: str) -> dict[str, Any]:
+        """What the handler of an element's event gave back in the end."""
+        assert self.join(self.function(elem_id, event), data, session).status == 200
+        with self.events(session) as events:
+            return next(it["output"] for it in events if it.get("msg") == "process_completed")
+
     @contextmanager
     def question(self, text: str, session: str) -> Iterator[Iterator[dict[str, Any]]]:
         """A question sent from a page of its own; gives the events that come back to it, until leaving closes it."""
