@@ -49,12 +49,12 @@ _PAGES = frozenset(
         "/gradio_api/upload_progress",
     }
 )
-_PAGE_PREFIXES = ("/assets/", "/static/", "/gradio_api/heartbeat/", FILE_ROUTE)
+_PAGE_PREFIXES = ("/assets/", "/static/", "/scripts/", "/feed/", "/more/", FILE_ROUTE)
 _UPLOAD = "/gradio_api/upload"
 _WITH_QUERY = frozenset({"/gradio_api/queue/data", "/gradio_api/upload_progress", _UPLOAD})  # else: deep links
-_CALL = "/gradio_api/queue/join"
+_CALLS = frozenset({"/gradio_api/queue/join", "/gradio_api/run/predict"})
 _POSTS = {  # route: content type, bytes
-    _CALL: (b"application/json", CALL_LIMIT_BYTES),
+    **dict.fromkeys(_CALLS, (b"application/json", CALL_LIMIT_BYTES)),
     "/gradio_api/cancel": (b"application/json", SMALL_LIMIT_BYTES),
     "/gradio_api/reset": (b"application/json", SMALL_LIMIT_BYTES),
     _UPLOAD: (b"multipart/form-data", UPLOAD_LIMIT_BYTES),
@@ -200,7 +200,7 @@ class Guard:
         if post is None:
             await self._answer(scope, body, send)
             return
-        is_call = scope["path"] == _CALL
+        is_call = scope["path"] in _CALLS
         try:
             with self._bodies.one_more(declared_length(scope) or post[1] if is_call else 0) as has_room:
                 if not has_room:

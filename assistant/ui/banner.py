@@ -12,12 +12,11 @@ from assistant.i18n import Translator
 from assistant.ui.links import as_html
 from assistant.ui.wiring import Changes, wire
 
-LOOK_SECONDS = 3.0
-
 
 class Banner:
-    """Lays the banner out in the Blocks that is open. The page looks every few seconds: a disk fills up, and has room
-    again, when no handler runs. `unsaved` says why words are not on disk yet, None when all are."""
+    """Lays the banner out in the Blocks that is open. A disk fills up, and has room again, when no handler runs: the
+    feed tells the page to look again when `words` has changed. `unsaved` says why words are not on disk yet, None when
+    all are."""
 
     def __init__(self, caretaker: Caretaker, unsaved: Callable[[], StoreError | None], t: Translator) -> None:
         self._caretaker, self._unsaved, self._t = caretaker, unsaved, t
@@ -25,37 +24,32 @@ class Banner:
             self._words = gr.Markdown(elem_id="banner-words", container=False)
             self.backups = gr.Button(t("banner.backups"), elem_id="banner-backups", size="sm", scale=0, visible=False)
             self._close = gr.Button(t("banner.close"), elem_id="banner-close", size="sm", scale=0, visible=False)
-        self._shown = gr.State("")
-        self._timer = gr.Timer(LOOK_SECONDS)
+        self._look = gr.Button("look", elem_id="banner-look")
+
+    def words(self) -> str:
+        """What is to be told, as HTML; empty where there is nothing."""
+        unsaved = self._unsaved()
+        said = "".join(self._said(error) for error in (*([unsaved] if unsaved else []), *self._caretaker.notices))
+        return f'<div role="alert">{said}</div>' if said else ""
 
     def wire(self, blocks: gr.Blocks) -> None:
         """Ties the handlers to the page."""
-        whole = [self._row, self._words, self.backups, self._close, self._shown]
-        wire([blocks.load], self._show, outputs=whole)
-        wire([self._timer.tick], self._look, inputs=[self._shown], outputs=whole)
+        whole = [self._row, self._words, self.backups, self._close]
+        wire([blocks.load, self._look.click], self._show, outputs=whole)
         wire([self._close.click], self._dismiss, outputs=whole)
 
     def _show(self) -> Changes:
-        return self._look(None)
-
-    def _look(self, shown: str | None) -> Changes:
-        """Nothing but itself where nothing is new: the page is drawn again for each change."""
-        unsaved, notices = self._unsaved(), self._caretaker.notices
-        said = "".join(self._said(error) for error in (*([unsaved] if unsaved else []), *notices))
-        words = f'<div role="alert">{said}</div>' if said else ""
-        if words == shown:
-            return {self._shown: shown}
+        words, notices = self.words(), self._caretaker.notices
         return {
             self._row: gr.update(visible=bool(words)),
             self._words: words,
             self.backups: gr.update(visible=bool(notices)),
             self._close: gr.update(visible=bool(notices)),
-            self._shown: words,
         }
 
     def _dismiss(self) -> Changes:
         self._caretaker.dismiss()
-        return self._look(None)
+        return self._show()
 
     def _said(self, error: StoreError) -> str:
         message, hint = as_html(error.message_in(self._t)), as_html(error.hint_in(self._t))
