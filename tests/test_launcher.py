@@ -259,13 +259,21 @@ def test_ask_and_doctor_work_beside_a_running_hearth(serve: Serve) -> None:
     assert ended.stdout == "Yes.\n"
 
 
+LEAN = "from launcher.lean_import import spare_gradio_its_rest as spare; spare(); spare(); import gradio, sys;"
+
+
 def test_gradio_s_import_is_spared_its_stubs_and_the_name_is_still_there() -> None:
-    script = (
-        "from launcher.running import spare_gradio_its_stubs as spare; spare(); import gradio.component_meta as m;"
-        "print(m.create_or_modify_pyi.__name__)"
-    )
+    assert told(LEAN + "import gradio.component_meta as m; print(m.create_or_modify_pyi.__name__)") == "<lambda>"
+
+
+def test_gradio_s_import_leaves_pandas_alone_until_it_is_used() -> None:
+    used = "import pandas; print(pandas.DataFrame([[1, 2]]).shape, 'pandas.core' in sys.modules)"
+    assert told(LEAN + "print('pandas.core' in sys.modules);" + used) == "False\n(1, 2) True"
+
+
+def told(script: str) -> str:
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert ended.stdout.strip() == "<lambda>"
+    return ended.stdout.strip()
 
 
 @pytest.mark.parametrize("question", ["", "  ", "-"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
 from html import escape
 
 import gradio as gr
@@ -13,11 +15,13 @@ from assistant.i18n import Translator
 from assistant.ui.wiring import Changes, wire
 
 LOOK_SECONDS = 3.0
+MAX_FOLLOWERS = 12  # each holds one of Gradio's places for a running handler, also for a while when its page is gone
 
 
 class Banner:
-    """Lays the banner out in the Blocks that is open. The page looks every few seconds: a disk fills up, and has room
-    again, when no handler runs. `unsaved` says why words are not on disk yet, None when all are."""
+    """Lays the banner out in the Blocks that is open. A disk fills up, and has room again, when no handler runs: so one
+    runs for each page, looks every few seconds, and says nothing while nothing is new. `unsaved` says why words are not
+    on disk yet, None when all are."""
 
     def __init__(self, caretaker: Caretaker, unsaved: Callable[[], StoreError | None], t: Translator) -> None:
         self._caretaker, self._unsaved, self._t = caretaker, unsaved, t
@@ -25,38 +29,42 @@ class Banner:
             self._words = gr.Markdown(elem_id="banner-words", container=False)
             self.backups = gr.Button(t("banner.backups"), elem_id="banner-backups", size="sm", scale=0, visible=False)
             self._close = gr.Button(t("banner.close"), elem_id="banner-close", size="sm", scale=0, visible=False)
-        self._shown = gr.State("")
-        self._timer = gr.Timer(LOOK_SECONDS)
+        self._followers: deque[object] = deque(maxlen=MAX_FOLLOWERS)
 
     def wire(self, blocks: gr.Blocks) -> None:
         """Ties the handlers to the page."""
-        whole = [self._row, self._words, self.backups, self._close, self._shown]
-        wire([blocks.load], self._show, outputs=whole)
-        wire([self._timer.tick], self._look, inputs=[self._shown], outputs=whole)
+        whole = [self._row, self._words, self.backups, self._close]
+        wire([blocks.load], self._follow, outputs=whole)
         wire([self._close.click], self._dismiss, outputs=whole)
 
-    def _show(self) -> Changes:
-        return self._look(None)
+    async def _follow(self) -> AsyncGenerator[Changes]:
+        """The banner as it is, and as it becomes. Of too many pages the oldest are told no more."""
+        me, shown = object(), ""
+        self._followers.append(me)
+        while me in self._followers:
+            if (words := self._said()) != shown:
+                shown = words
+                yield self._changes(words)
+            await asyncio.sleep(LOOK_SECONDS)
 
-    def _look(self, shown: str | None) -> Changes:
-        """Nothing but itself where nothing is new: the page is drawn again for each change."""
-        unsaved, notices = self._unsaved(), self._caretaker.notices
-        said = "".join(self._said(error) for error in (*([unsaved] if unsaved else []), *notices))
-        words = f'<div role="alert">{said}</div>' if said else ""
-        if words == shown:
-            return {self._shown: shown}
+    def _changes(self, words: str) -> Changes:
+        notices = self._caretaker.notices
         return {
             self._row: gr.update(visible=bool(words)),
             self._words: words,
             self.backups: gr.update(visible=bool(notices)),
             self._close: gr.update(visible=bool(notices)),
-            self._shown: words,
         }
+
+    def _said(self) -> str:
+        unsaved = self._unsaved()
+        said = "".join(self._paragraph(error) for error in (*([unsaved] if unsaved else []), *self._caretaker.notices))
+        return f'<div role="alert">{said}</div>' if said else ""
 
     def _dismiss(self) -> Changes:
         self._caretaker.dismiss()
-        return self._look(None)
+        return self._changes(self._said())
 
-    def _said(self, error: StoreError) -> str:
+    def _paragraph(self, error: StoreError) -> str:
         message, hint = escape(error.message_in(self._t)), escape(error.hint_in(self._t))
         return f"<p><strong>{message}</strong> {hint}</p>"

@@ -20,7 +20,7 @@ from assistant.ui.pace import Pace
 from assistant.ui.render import render_live, render_messages
 from assistant.ui.sidebar import Sidebar
 from assistant.ui.state import SCREENFUL, PageState
-from assistant.ui.wiring import Changes, wire
+from assistant.ui.wiring import Changes, chain, wire
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,8 @@ class ChatTab:
     def wire(self, blocks: gr.Blocks) -> None:
         """Ties the handlers to the page."""
         state, text, whole = self.state, self.text, self.outputs
-        wire([blocks.load], self._open, inputs=[state], outputs=whole)
+        opened = wire([blocks.load], self._open, inputs=[state], outputs=whole)
+        chain(opened, PageState.is_shown, inputs=[state])
         # More than once: the last question's handler may still wait for a title.
         wire([text.submit, self._send.click], self._ask, inputs=[state, text], outputs=whole, mode="multiple")
         wire([text.change], self._keep_draft, inputs=[state, text], mode="always_last")

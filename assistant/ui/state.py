@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -35,11 +36,18 @@ class PageState:
     deleted: str = ""  # the chat that can be had back
     turning: asyncio.Lock = field(default_factory=asyncio.Lock)  # held until the page shows the chat it was told to
     asked_for_at: float = field(default_factory=time.monotonic)
+    drawn: asyncio.Event = field(default_factory=asyncio.Event)  # the page has said so
 
     async def is_drawn(self) -> None:
         """Waits until a page that has just been loaded shows what it was given. What comes sooner may be covered by it
         again: the browser applies the two in either order (seen in Gradio 6.31)."""
-        await asyncio.sleep(self.asked_for_at + DRAWN_SECONDS - time.monotonic())
+        with suppress(TimeoutError):  # it says so only once nothing of it changes any more
+            async with asyncio.timeout(max(0.0, self.asked_for_at + DRAWN_SECONDS - time.monotonic())):
+                await self.drawn.wait()
+
+    def is_shown(self) -> None:
+        """The page says that it has applied what it was given when it was loaded."""
+        self.drawn.set()
 
     def turn_to(self, conversation: Conversation | None) -> None:
         """Shows a chat from its end."""
