@@ -1,5 +1,4 @@
-// What the page does by itself: the theme, scrolling, and clean copies. It stands in the page's head, since Gradio's own
-// hooks for scripts need eval, which the Content-Security-Policy refuses.
+// What the page does by itself: the theme, and scrolling.
 (() => {
   "use strict";
   const NEAR_BOTTOM_PX = 80;
@@ -47,18 +46,7 @@
     down.hidden = following;
   }, { passive: true });
 
-  // Copies: what was typed or answered, without the wrapping and the line below that the page adds.
-  const OURS = /\s*(?:<div class="hearth-(?:meta|failure|file)">[\s\S]*?<\/div>|<div class="hearth-actions [\s\S]*<\/details><\/div>)/g;
-  const clean = (given) => {
-    const text = given.replace(/\s*<div class="hearth-actions [\s\S]*<\/details><\/div>\s*$/, "");
-    const typed = text.match(/^<div class="hearth-plain">([\s\S]*)<\/div>$/);
-    if (typed) return new DOMParser().parseFromString(typed[1], "text/html").documentElement.textContent;
-    return text.replace(OURS, "");
-  };
-  if (navigator.clipboard) {
-    const write = navigator.clipboard.writeText.bind(navigator.clipboard);
-    navigator.clipboard.writeText = (text) => write(clean(String(text)));
-  }
+  document.addEventListener("hearth-chat", () => { following = true; });
 
   const start = () => {
     document.body.append(down);

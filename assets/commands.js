@@ -2,6 +2,7 @@
 (() => {
   "use strict";
   const WIDE = window.matchMedia("(min-width: 900px)");
+  const UNDO_MS = 20_500; // a little more than UNDO_SECONDS in assistant/conversations.py
   const one = (selector) => document.querySelector(selector);
 
   // A command goes to the server through a field that nobody sees. The number tells two of a kind apart.
@@ -34,6 +35,7 @@
     if (link.closest("#chat-column") && !ofMessages.includes(verb)) return; // a model wrote it
     if (hereOnly[verb]) { hereOnly[verb](); return; }
     send(command);
+    if (verb === "delete") setTimeout(() => one("#look")?.click(), UNDO_MS);
     if (showsAnotherChat.includes(verb)) {
       if (!WIDE.matches) showSidebar(false);
       if (verb !== "jump") compose();
@@ -119,7 +121,7 @@
     const mark = one("#chat-target [class*='hearth-target-']");
     const id = mark ? mark.className.match(/hearth-target-(\w+)/)[1] : null;
     if (id === jumpedTo) return;
-    const place = id && one(`.hearth-of-${id}`)?.closest(".message-row");
+    const place = id && one(`.hearth-of-${id}`)?.closest("article");
     if (id && !place) return;
     jumpedTo = id;
     if (!place) return;
@@ -143,8 +145,9 @@
       const isCurrent = row.parentElement.classList.contains("hearth-current");
       if (isCurrent !== row.hasAttribute("aria-current")) row.toggleAttribute("aria-current", isCurrent);
     }
-    const field = one("#command input, #command textarea");
-    if (field && field.tabIndex !== -1) { field.tabIndex = -1; field.setAttribute("aria-hidden", "true"); }
+    for (const hidden of document.querySelectorAll("#command input, #command textarea, #look, #banner-look")) {
+      if (hidden.tabIndex !== -1) { hidden.tabIndex = -1; hidden.setAttribute("aria-hidden", "true"); }
+    }
   };
 
   const start = () => {

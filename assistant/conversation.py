@@ -65,6 +65,7 @@ class Conversation:
         self._ending: MessageStatus = "stopped"
         self._stop = asyncio.Event()
         self._news = asyncio.Event()
+        self._milestone = asyncio.Event()
 
     @property
     def live(self) -> Answer | None:
@@ -74,6 +75,11 @@ class Conversation:
             arrived, self._arrived = self._arrived, []
             self._live = self._live.after_all(arrived)
         return self._live
+
+    @property
+    def is_running(self) -> bool:
+        """Whether an answer runs; unlike `live`, it puts nothing together."""
+        return self._live is not None
 
     @property
     def is_settling(self) -> bool:
@@ -94,6 +100,11 @@ class Conversation:
     def news(self) -> asyncio.Event:
         """An event that is set at the next change. Take it before you look, then wait for it."""
         return self._news
+
+    @property
+    def milestone(self) -> asyncio.Event:
+        """Like `news`, for changes other than more words of the running answer."""
+        return self._milestone
 
     def is_of(self, store: Store) -> bool:
         """Whether this store holds the chat."""
@@ -267,7 +278,7 @@ class Conversation:
         async with aclosing(run_turn(prompt, choice.engine, options=options)) as events:
             async for event in events:
                 self._arrived.append(event)
-                self._tell()
+                self._tell_of_words()
 
     async def _make_title(self, choice: EngineChoice) -> None:
         """Asks the engine for a title, once; a chat whose engine has none to give keeps its first words."""
@@ -322,6 +333,11 @@ class Conversation:
         return (*(replace(row, status="complete") for row in ended[:-1]), last)
 
     def _tell(self) -> None:
+        self._tell_of_words()
+        self._milestone.set()
+        self._milestone = asyncio.Event()
+
+    def _tell_of_words(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
 

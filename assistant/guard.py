@@ -49,7 +49,7 @@ _PAGES = frozenset(
         "/gradio_api/upload_progress",
     }
 )
-_PAGE_PREFIXES = ("/assets/", "/static/", "/gradio_api/heartbeat/", FILE_ROUTE)
+_PAGE_PREFIXES = ("/assets/", "/static/", "/scripts/", "/feed/", "/more/", FILE_ROUTE)
 _UPLOAD = "/gradio_api/upload"
 _WITH_QUERY = frozenset({"/gradio_api/queue/data", "/gradio_api/upload_progress", _UPLOAD})  # else: deep links
 _CALLS = ("/gradio_api/queue/join", "/gradio_api/run/")

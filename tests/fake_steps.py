@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ class Peer:
     def __init__(self, writer: asyncio.StreamWriter, request: Mapping[str, Any] | None = None) -> None:
         self.writer = writer
         self.request = request or {}
+        self.asked_at = time.time()
 
     async def raw(self, data: bytes) -> None:
         self.writer.write(data)
@@ -35,13 +37,25 @@ class Peer:
     async def piece(self, data: bytes) -> None:
         """One HTTP chunk, so that a connection that just closes is a cut."""
         if data:
-            await self.raw(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+            await self.raw(_http_chunk(data))
 
     async def event(self, value: object) -> None:
-        await self.piece(b"data: " + (value if isinstance(value, bytes) else json.dumps(value).encode()) + b"\n\n")
+        await self.piece(_sse_event(value))
+
+    def event_now(self, value: object) -> None:
+        """Sends an event without waiting for a client that does not keep up."""
+        self.writer.write(_http_chunk(_sse_event(value)))
 
     async def end_stream(self) -> None:
         await self.raw(b"0\r\n\r\n")
+
+
+def _http_chunk(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+def _sse_event(value: object) -> bytes:
+    return b"data: " + (value if isinstance(value, bytes) else json.dumps(value).encode()) + b"\n\n"
 
 
 class Step(Protocol):
@@ -55,8 +69,19 @@ def chunk(delta: Mapping[str, Any] | None = None, finish_reason: str | None = No
 
 
 @dataclass(frozen=True)
+class Moments:
+    """When an answer was asked for, and when its first and last token went out. In seconds as of `time.time`, a clock
+    that all processes and pages of a machine share."""
+
+    asked: float
+    first: float
+    last: float
+
+
+@dataclass(frozen=True)
 class Answer:
-    """A good answer. `rate_per_second` 0: as fast as it goes."""
+    """A good answer. `rate_per_second` 0: as fast as the client takes it; else each token goes out when it is due,
+    whether or not the client keeps up, as a model does not wait for its reader. `hear` is told when that was."""
 
     tokens: Sequence[str] = ("Hello", ", ", "world", "!")
     rate_per_second: float = 0
@@ -66,16 +91,26 @@ class Answer:
     finish_reason: str | None = "stop"
     timings: Mapping[str, float] = field(default_factory=dict[str, float])
     done: bool = True
+    hear: Callable[[Moments], None] | None = None
 
     async def play(self, peer: Peer) -> None:
         await peer.begin_stream()
         await peer.event(chunk({"role": "assistant", "content": None}))
-        for token in self.reasoning:
-            await peer.event(chunk({"reasoning_content": token}))
-        for token in self.tokens:
-            await peer.event(chunk({"content": token}))
-            if self.rate_per_second:
-                await asyncio.sleep(1 / self.rate_per_second)
+        deltas = [{"reasoning_content": token} for token in self.reasoning]
+        deltas += [{"content": token} for token in self.tokens]
+        first = last = time.time()
+        for number, delta in enumerate(deltas):
+            if not self.rate_per_second:
+                last = time.time()
+                await peer.event(chunk(delta))
+                continue
+            # A deadline for each token and no pause between them: what one is late, the next ones are not.
+            if (early_seconds := first + number / self.rate_per_second - time.time()) > 0:
+                await asyncio.sleep(early_seconds)
+            last = time.time()
+            peer.event_now(chunk(delta))
+        if self.hear:
+            self.hear(Moments(peer.asked_at, first, last))
         for call in self.tool_calls:
             await peer.event(chunk({"tool_calls": [call]}))
         if self.finish_reason is not None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
-from collections import deque
-from collections.abc import AsyncGenerator
 from html import escape
 
 import gradio as gr
@@ -16,20 +12,18 @@ from assistant.conversation import Conversation
 from assistant.conversations import Conversations
 from assistant.errors import HearthError
 from assistant.i18n import Translator
-from assistant.ui.pace import Pace
-from assistant.ui.render import render_live, render_messages
 from assistant.ui.sidebar import Sidebar
-from assistant.ui.state import SCREENFUL, PageState
-from assistant.ui.wiring import Changes, chain, wire
+from assistant.ui.state import PageState
+from assistant.ui.wiring import Changes, wire
 
 log = logging.getLogger(__name__)
 
-MAX_FOLLOWERS = 12  # more pages than people open; who loads a thousand must not keep a processor busy
-MATHS: list[dict[str, str | bool]] = [
-    {"left": "$$", "right": "$$", "display": True},
-    {"left": "\\[", "right": "\\]", "display": True},
-    {"left": "\\(", "right": "\\)", "display": False},
-]
+TRANSCRIPT = """
+<button id="chat-earlier" type="button" hidden>{earlier}</button>
+<div id="chat-settled" role="log" aria-label="{settled}"></div>
+<div id="chat-live" aria-label="{live}"></div>
+<div id="chat-said" role="status"></div>
+"""  # transcript.js puts the messages in
 
 
 class ChatTab:
@@ -40,14 +34,14 @@ class ChatTab:
     ) -> None:
         self._conversations, self._configuration, self._t = conversations, configuration, t
         self._sidebar = sidebar
-        self._followers: deque[object] = deque(maxlen=MAX_FOLLOWERS)
         self.state = gr.State(PageState())
         with gr.Row(elem_id="chat-bar"):
             self._notice = gr.Markdown(elem_id="notice", container=False, visible=False)
         with gr.Column(elem_id="chat-column", scale=1):
-            self._earlier = gr.Button(t("chat.earlier"), elem_id="chat-earlier", size="sm", visible=False)
-            self._settled = _chatbot("chat-settled", t("chat.label.settled"), placeholder=self._welcome(None))
-            self._live = _chatbot("chat-live", t("chat.label.live"), placeholder="")
+            self._greeting = gr.Markdown(self._welcome(None), elem_id="welcome", container=False)
+            words = {"earlier": "chat.earlier", "settled": "chat.label.settled", "live": "chat.label.live"}
+            html = TRANSCRIPT.format(**{name: escape(t(key)) for name, key in words.items()})
+            gr.Markdown(html, elem_id="transcript", container=False, sanitize_html=False)
         with gr.Column(elem_id="composer", scale=0):
             with gr.Row(elem_id="composer-asks", visible=False) as self._asks:
                 self._question = gr.Markdown(elem_id="composer-question", container=False)
@@ -60,23 +54,22 @@ class ChatTab:
             with gr.Row(elem_id="composer-foot"):
                 self.engine_line = gr.Markdown(engine_words(configuration, t), elem_id="engine-line", container=False)
             self._target = gr.Markdown(elem_id="chat-target", container=False)
+            self._look = gr.Button("look", elem_id="look")  # pressed by transcript.js when the feed says so
         self.outputs = [
-            *(self.state, self._settled, self._live, self._earlier, self._send, self._stop),
-            *(self._notice, self.engine_line, self.text, self._asks, self._question, self._yes, self._target),
+            *(self.state, self._greeting, self._send, self._stop, self._notice, self.engine_line, self.text),
+            *(self._asks, self._question, self._yes, self._target),
             *sidebar.outputs,
         ]
 
     def wire(self, blocks: gr.Blocks) -> None:
         """Ties the handlers to the page."""
         state, text, whole = self.state, self.text, self.outputs
-        opened = wire([blocks.load], self._open, inputs=[state], outputs=whole)
-        chain(opened, PageState.is_shown, inputs=[state])
-        # More than once: the last question's handler may still wait for a title.
+        wire([blocks.load], self._open, inputs=[state], outputs=whole)
+        wire([self._look.click], self.whole, inputs=[state], outputs=whole, mode="always_last")
         wire([text.submit, self._send.click], self._ask, inputs=[state, text], outputs=whole, mode="multiple")
         wire([text.change], self._keep_draft, inputs=[state, text], mode="always_last")
         wire([self._stop.click], self._end_answer, inputs=[state])
         wire([self._sidebar.new.click], self._begin, inputs=[state, text], outputs=whole, mode="multiple")
-        wire([self._earlier.click], self._show_earlier, inputs=[state], outputs=whole)
         wire([self._yes.click], self._erase, inputs=[state], outputs=whole, mode="multiple")
         wire([self._no.click], self._never_mind, inputs=[state, text], outputs=whole)
 
@@ -87,23 +80,7 @@ class ChatTab:
         page.turn_to(conversation)
         # An empty composer is left alone: a quick hand may have begun to type in it.
         words = {self.text: conversation.draft} if unsent or conversation.draft else {}
-        return {self.state: page, self._target: ""} | words
-
-    async def follow(self, page: PageState) -> AsyncGenerator[Changes]:
-        """The page's chat as it is, then frames of a running answer until it rests, or the page shows another chat.
-        An answer may begin or end while the page is handed what came before: it has to rest on both sides of that. The
-        oldest of too many followers ends; its page has the answer whole when it is loaded or used again."""
-        conversation, me = page.conversation, object()
-        self._followers.append(me)
-        while conversation is not None and page.conversation is conversation and me in self._followers:
-            was_at_rest, news = not conversation.is_settling, conversation.news
-            yield await self._whole(page)
-            if was_at_rest and not conversation.is_settling:
-                return
-            async for changes in self._frames(page, conversation, me):
-                yield changes
-            if conversation.live is None and conversation.is_settling and not was_at_rest:
-                await news.wait()  # for the title
+        return {self.state: page} | words
 
     def told(self, error: HearthError | None) -> Changes:
         """The banner with an error, or no banner."""
@@ -112,26 +89,22 @@ class ChatTab:
         message, hint = escape(error.message_in(self._t)), escape(error.hint_in(self._t))
         return {self._notice: gr.update(value=f"<strong>{message}</strong> {hint}", visible=True)}
 
-    async def _open(self, page: PageState) -> AsyncGenerator[Changes]:
-        page.asked_for_at = time.monotonic()
+    async def _open(self, page: PageState) -> Changes:
         try:
             async with page.turning:
-                page.turn_to(await self._conversations.last())
+                conversation = await self._conversations.last()
+                page.turn_to(conversation)
         except HearthError as error:
-            yield self.told(error)
-            return
-        assert page.conversation is not None  # noqa: S101  # for the type checker
-        draft = page.conversation.draft
-        yield {self.state: page} | ({self.text: draft} if draft else {})  # a quick hand may have typed already
-        async for changes in self.follow(page):
-            yield changes
+            return self.told(error)
+        words = {self.text: conversation.draft} if conversation.draft else {}  # a quick hand may have typed already
+        return {self.state: page} | words | await self.whole(page)
 
-    async def _ask(self, page: PageState, question: str) -> AsyncGenerator[Changes]:
+    async def _ask(self, page: PageState, question: str) -> Changes:
         try:
             async with page.turning:
                 conversation = page.conversation = page.conversation or await self._conversations.last()
-            if conversation.live is not None or not question.strip():
-                return  # the words stay where they are
+            if conversation.is_running or not question.strip():
+                return {self.state: page}  # the words stay where they are
             if page.editing:
                 await conversation.edit(page.editing, question)
                 page.editing = ""
@@ -140,12 +113,8 @@ class ChatTab:
                 await conversation.keep_draft("")
             draft = conversation.draft  # what stood there before an earlier question was edited
         except HearthError as error:
-            yield self.told(error)
-            return
-        await page.is_drawn()
-        yield {self.state: page, self.text: draft}
-        async for changes in self.follow(page):
-            yield changes
+            return self.told(error)
+        return {self.state: page, self.text: draft} | await self.whole(page)
 
     async def _keep_draft(self, page: PageState, text: str) -> None:
         chat = page.conversation
@@ -160,72 +129,55 @@ class ChatTab:
         if page.conversation is not None:
             await page.conversation.stop()
 
-    async def _begin(self, page: PageState, text: str) -> AsyncGenerator[Changes]:
+    async def _begin(self, page: PageState, text: str) -> Changes:
         try:
             page.shows_archived = False
             async with page.turning:
                 turned = await self.turn_to(page, await self._conversations.new(), unsent=text)
-            yield turned
         except HearthError as error:
-            yield self.told(error)
-            return
-        async for changes in self.follow(page):
-            yield changes
+            return self.told(error)
+        return turned | await self.whole(page)
 
-    async def _show_earlier(self, page: PageState) -> Changes:
-        page.shown += SCREENFUL
-        return await self._whole(page)
-
-    async def _erase(self, page: PageState) -> AsyncGenerator[Changes]:
+    async def _erase(self, page: PageState) -> Changes:
         page.asked, message_id = "", page.asked_about
         try:
             if page.conversation is not None:
                 await page.conversation.erase(message_id)
         except HearthError as error:
-            yield self.told(error)
-            return
-        async for changes in self.follow(page):
-            yield changes
+            return self.told(error)
+        return await self.whole(page)
 
     async def _never_mind(self, page: PageState, text: str) -> Changes:
         """Leaves the editing of a question, or the question whether to delete; the composer gets back what it had."""
         was_editing, page.editing, page.asked = page.editing, "", ""
         draft = page.conversation.draft if page.conversation and was_editing else text
-        return {self.text: draft} | await self._whole(page)
+        return {self.text: draft} | await self.whole(page)
 
-    async def _frames(self, page: PageState, conversation: Conversation, me: object) -> AsyncGenerator[Changes]:
-        pace = Pace()
-        while page.conversation is conversation and conversation.live is not None and me in self._followers:
-            began, news = time.monotonic(), conversation.news
-            yield {self._live: render_live(conversation.live, self._t)}
-            pace = pace.after(time.monotonic() - began)
-            await news.wait()
-            await asyncio.sleep(max(0.0, pace.interval_seconds - (time.monotonic() - began)))
-
-    async def _whole(self, page: PageState) -> Changes:
-        """Everything on the tab and in the side bar as the page's chat now has it."""
-        conversation, t = page.conversation, self._t
+    async def whole(self, page: PageState) -> Changes:
+        """Everything on the tab and in the side bar as the page's chat now has it. (Its messages come by `feed`.)"""
+        conversation = page.conversation
         try:
             sidebar = await self._sidebar.changes(page)
         except HearthError:
             sidebar: Changes = {}  # the chat goes on without it
-        messages = conversation.settled if conversation else ()
-        live = conversation.live if conversation else None
-        is_running = live is not None
-        placeholder = "" if is_running else self._welcome(conversation)
-        shown = render_messages(messages[-page.shown :], t, siblings=conversation.siblings if conversation else {})
+        is_running = conversation is not None and conversation.is_running
+        is_empty = conversation is None or not (conversation.settled or is_running)
         return {
             **sidebar,
             **self.told(self._configuration.notice),
             **self._asking(page),
-            self._settled: gr.update(value=shown, placeholder=placeholder),
-            self._live: render_live(live, t),
-            self._earlier: gr.update(visible=len(messages) > page.shown),
+            self._greeting: gr.update(value=self._welcome(conversation), visible=is_empty),
             self._send: gr.update(visible=not is_running),
             self._stop: gr.update(visible=is_running),
-            self._target: f'<span class="hearth-target-{page.target}"></span>' if page.target else "",
+            self._target: self._marks(page),
             self.engine_line: self._foot_words(conversation),
         }
+
+    def _marks(self, page: PageState) -> str:
+        """What the scripts have to do: show this chat, and in it go to this message."""
+        chat = f"hearth-chat-{page.conversation.id}" if page.conversation else ""
+        target = f"hearth-target-{page.target}" if page.target else ""
+        return f'<span class="{chat} {target}"></span>'
 
     def _asking(self, page: PageState) -> Changes:
         """The line above the composer: that an earlier question is edited, or whether to delete."""
@@ -272,23 +224,4 @@ def _composer_text(placeholder: str) -> gr.Textbox:
         max_lines=12,
         autofocus=True,
         scale=1,
-    )
-
-
-def _chatbot(elem_id: str, label: str, *, placeholder: str) -> gr.Chatbot:
-    return gr.Chatbot(
-        elem_id=elem_id,
-        label=label,
-        show_label=False,
-        container=False,
-        height="auto",
-        autoscroll=False,
-        layout="bubble",
-        buttons=["copy"],
-        placeholder=placeholder,
-        latex_delimiters=MATHS,
-        line_breaks=False,
-        sanitize_html=True,
-        feedback_options=None,
-        group_consecutive_messages=True,
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
+import time
 
 import gradio as gr
 
@@ -31,37 +30,26 @@ class Commands:
         self._tabs = tabs
         wire([self._field.submit], self._run, inputs=inputs, outputs=[*self._chat.outputs, tabs], mode="multiple")
 
-    async def _run(self, page: PageState, command: str, unsent: str) -> AsyncGenerator[Changes]:
+    async def _run(self, page: PageState, command: str, unsent: str) -> Changes:
         verb, what = parse(command)
         try:
-            async for changes in self._do(page, verb, what, unsent):
-                yield changes
+            return await self._do(page, verb, what, unsent)
         except HearthError as error:
-            yield self._chat.told(error)
+            return self._chat.told(error)
 
-    async def _do(self, page: PageState, verb: str, what: str, unsent: str) -> AsyncGenerator[Changes]:
+    async def _do(self, page: PageState, verb: str, what: str, unsent: str) -> Changes:
         if verb == "rename" or verb == "move" or verb == "export":  # noqa: PLR1714  # narrows the type
-            yield await self._sidebar.open_form(page, verb, what)
-            return
+            return await self._sidebar.open_form(page, verb, what)
         if await self._sidebar.act(page, verb, what):
-            yield await self._sidebar.changes(page)
-            return
+            return await self._sidebar.changes(page)
+        changes: Changes = {}
         if verb in ("edit", "erase"):
             changes = self._ask_first(page, verb, what)
-            if changes is None:
-                return
-            yield changes
         elif (turned := await self._turn(page, verb, what, unsent)) is not None:
-            yield {self._tabs: gr.update(selected="chat")} | turned
-        elif page.conversation is None or not await _change_tree(page.conversation, verb, what):
-            return
-        async for changes in self._chat.follow(page):
-            yield changes
-        if verb == "delete":
-            await asyncio.sleep(UNDO_SECONDS)
-            if page.deleted == what:
-                page.deleted = ""
-                yield await self._sidebar.changes(page)
+            changes = {self._tabs: gr.update(selected="chat")} | turned
+        elif page.conversation is not None:
+            await _change_tree(page.conversation, verb, what)
+        return await self._chat.whole(page) | changes
 
     async def _turn(self, page: PageState, verb: str, what: str, unsent: str) -> Changes | None:
         """Shows another chat; None for a command that does not."""
@@ -88,18 +76,18 @@ class Commands:
                 return await self._conversations.restore(what)
             case "delete":
                 await self._conversations.delete(what)
-                page.deleted = what
+                page.deleted, page.deleted_until = what, time.monotonic() + UNDO_SECONDS
                 shown = page.conversation
                 return await self._conversations.last() if shown is None or shown.id == what else shown
             case _:
                 return None
 
-    def _ask_first(self, page: PageState, verb: str, what: str) -> Changes | None:
-        """Puts an earlier question into the composer, or asks whether to delete; None where there is no such message,
-        or an answer runs that might be about it."""
+    def _ask_first(self, page: PageState, verb: str, what: str) -> Changes:
+        """Puts an earlier question into the composer, or asks whether to delete; nothing where there is no such
+        message, or an answer runs that might be about it."""
         found = page.conversation.message(what) if page.conversation else None
-        if found is None or page.conversation is None or page.conversation.live is not None:
-            return None
+        if found is None or page.conversation is None or page.conversation.is_running:
+            return {}
         if verb == "edit":
             page.editing, page.asked = what, ""
             return {self._chat.text: found.message.text}
@@ -107,20 +95,18 @@ class Commands:
         return {self._chat.state: page}
 
     async def _jump(self, page: PageState, message_id: str) -> None:
-        """Makes the page hold a message that may be in another branch, and far from the end."""
+        """Makes the page go to a message, which may be in another branch."""
         conversation = page.conversation
         if conversation is None:
             return
         if conversation.message(message_id) is None:
             await conversation.show(message_id)
-        place = next((i for i, item in enumerate(conversation.settled) if item.id == message_id), None)
-        if place is not None:
-            page.shown = max(page.shown, len(conversation.settled) - place + 4)
+        if conversation.message(message_id) is not None:
             page.target = message_id
 
 
-async def _change_tree(conversation: Conversation, verb: str, message_id: str) -> bool:
-    """Does what a link below a message says; whether it was one of those."""
+async def _change_tree(conversation: Conversation, verb: str, message_id: str) -> None:
+    """Does what a link below a message says."""
     match verb:
         case "retry":
             await conversation.retry(message_id)
@@ -131,5 +117,4 @@ async def _change_tree(conversation: Conversation, verb: str, message_id: str) -
         case "branch":
             await conversation.branch_from(message_id)
         case _:
-            return False
-    return True
+            pass

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SHORTEST_SECONDS = 0.05
+SHORTEST_SECONDS = 0.03
 LONGEST_SECONDS = 0.25
 COST_FACTOR = 4
 
 
 @dataclass(frozen=True)
 class Pace:
-    """The rhythm of one answer. `frame_seconds` is what the last frame took to make and hand over."""
+    """The rhythm of one answer. `frame_seconds` is what the last frame took to make and hand over; what it takes to
+    draw, transcript.js adds on its side."""
 
     frame_seconds: float = 0.0
 

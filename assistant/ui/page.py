@@ -21,13 +21,14 @@ from assistant.exchange.exporter import Exporter
 from assistant.exchange.importer import Importer
 from assistant.i18n import Translator
 from assistant.paths import asset
-from assistant.ui import theme
+from assistant.ui import scripts, theme
 from assistant.ui.backups_page import BackupsPage
 from assistant.ui.banner import Banner
 from assistant.ui.chat import ChatTab
 from assistant.ui.commands import Commands
 from assistant.ui.data_page import DataPage
 from assistant.ui.export import Downloads
+from assistant.ui.feed import Feed
 from assistant.ui.network_page import NetworkPage
 from assistant.ui.queue import PageQueue
 from assistant.ui.settings_tab import SettingsTab, TargetCheck
@@ -43,6 +44,7 @@ NO_TELEMETRY: TelemetryConfig = {
     "auto_configure": False,
 }
 LARGEST_UPLOAD = "200mb"
+MOST_PAGES = 256  # whose state is remembered: those that were used last
 SHORTCUTS = {  # what commands.js listens to; on a Mac, Cmd stands for Ctrl
     "new": "Ctrl Shift O",
     "search": "Ctrl K",
@@ -107,15 +109,18 @@ def build_page(
             outputs=[tabs, pages],
         )
     blocks._queue = PageQueue(blocks)  # pyright: ignore[reportPrivateUsage]
+    blocks.state_session_capacity = MOST_PAGES
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
+    Feed(conversations, banner.words, t).add_to(app)
+    scripts.add_to(app)
     app.add_middleware(Shelf)
-    return gr.mount_gradio_app(
+    served = gr.mount_gradio_app(
         app,
         blocks,
         path="/",
         theme=theme.theme(),
         css_paths=theme.stylesheet(),
-        head=theme.head(),
+        head=scripts.head(t),
         footer_links=[],
         run_history=False,
         ssr_mode=False,
@@ -126,6 +131,10 @@ def build_page(
         max_file_size=LARGEST_UPLOAD,
         favicon_path=str(asset("icons", "hearth.png")),
     )
+    # It would keep a connection of each page for nothing but to say that the page is there. A browser has six for an
+    # address, and one of them is the feed's.
+    blocks.config["connect_heartbeat"] = False
+    return served
 
 
 @contextmanager

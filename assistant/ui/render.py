@@ -1,11 +1,12 @@
-"""Messages as what gr.Chatbot shows: pure functions from values to dictionaries."""
+"""Messages as what the page shows: pure functions from values to cards, which transcript.js draws."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from html import escape
 from itertools import groupby
-from typing import Any
+from typing import Literal
 
 from assistant.answer import Answer
 from assistant.events import UsageReported
@@ -16,55 +17,70 @@ from assistant.ui.actions import answer_actions, question_actions
 from assistant.ui.links import as_html
 from assistant.ui.weight import is_heavy
 
-ChatbotMessage = dict[str, Any]
+SectionKind = Literal["markdown", "plain", "thought", "tool", "waiting"]
+Bubble = tuple[StoredMessage, ...]
+"""What stands in one bubble: a question, or an answer, which may be several messages with tool calls between them."""
 
 
-def render_messages(
-    messages: Sequence[StoredMessage], t: Translator, *, siblings: Mapping[str, tuple[str, ...]]
-) -> list[ChatbotMessage]:
-    """Finished messages, each with what can be done with it, each answer with its closing line: model and speed, or why
-    it ended early. `siblings` are the versions of each message that has more than one."""
-    shown: list[ChatbotMessage] = []
+@dataclass(frozen=True)
+class Section:
+    """A stretch of a bubble, as words and not as HTML: "markdown" and "plain" text, a folded "thought", a "tool" that
+    was asked for, or the sign that something will come. `title` is what stands on the fold."""
+
+    kind: SectionKind
+    text: str
+    title: str = ""
+    is_open: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """A finished bubble. `key` is the id of its first message; `foot` is HTML of our own, with no word of a model in it
+    that was not escaped; `copied` is what a copy of it holds."""
+
+    key: str
+    role: Literal["user", "assistant"]
+    sections: tuple[Section, ...]
+    foot: str
+    copied: str
+
+
+def bubbles(messages: Iterable[StoredMessage]) -> list[Bubble]:
+    """Finished messages as they are shown, bubble by bubble; what is no part of the conversation is left out."""
+    shown: list[Bubble] = []
     for is_answer, run in groupby(messages, key=lambda item: item.message.role in ("assistant", "tool")):
-        items = list(run)
-        if is_answer:
-            shown += _answer(items, siblings.get(items[0].id, ()), t)
-            continue
-        for item in items:
-            if item.message.role == "user":
-                actions = question_actions(item, siblings.get(item.id, ()), t)
-                said = (plain(item.message.text), _files(item.message) + actions)
-                shown += [{"role": "user", "content": content} for content in said]
+        items = tuple(run)
+        shown += [items] if is_answer else [(item,) for item in items if item.message.role == "user"]
     return shown
 
 
-def _answer(said: Sequence[StoredMessage], siblings: tuple[str, ...], t: Translator) -> list[ChatbotMessage]:
-    shown: list[ChatbotMessage] = []
-    *earlier, last = said
-    for item in earlier:
+def render(said: Bubble, t: Translator, *, siblings: tuple[str, ...] = ()) -> Card:
+    """A bubble with what can be done with it and, below an answer, its closing line: model and speed, or why it ended
+    early. `siblings` are the versions that stand in its place, where there is more than one."""
+    first, last = said[0], said[-1]
+    if first.message.role == "user":
+        foot = _files(first.message) + question_actions(first, siblings, t)
+        return Card(first.id, "user", (Section("plain", first.message.text),), foot, first.message.text)
+    sections: list[Section] = []
+    foot = ""
+    for item in said:
         if item.message.role == "assistant":
-            shown += _assistant(item.message, closing_line(item, t), t, thinking=False)
-    closing = _files(last.message) + closing_line(last, t) + answer_actions(said, siblings, t)
-    if last.message.role == "assistant":
-        return shown + _assistant(last.message, closing, t, thinking=False)
-    return [*shown, {"role": "assistant", "content": closing}]
+            sections += _sections(item.message, t, is_thinking=False)
+            foot += closing_line(item, t)
+    if any(section.kind == "plain" for section in sections):
+        foot = f'<div class="hearth-meta">{t("chat.plain")}</div>{foot}'
+    foot = _files(last.message) + foot + answer_actions(said, siblings, t)
+    copied = "\n\n".join(item.message.text for item in said if item.message.role == "assistant" and item.message.text)
+    return Card(first.id, "assistant", tuple(sections), foot, copied)
 
 
-def _files(message: Message) -> str:
-    """The names of what belongs to a message."""
-    names = [part.name for part in message.parts if isinstance(part, Attachment)]
-    return "".join(f'<div class="hearth-file">{as_html(name)}</div>' for name in names)
-
-
-def render_live(answer: Answer | None, t: Translator) -> list[ChatbotMessage]:
+def render_live(answer: Answer, t: Translator, *, is_heavy: Callable[[str], bool] = is_heavy) -> tuple[Section, ...]:
     """The running answer: what has come so far, or the sign that something will."""
-    if answer is None:
-        return []
-    said = [message for message in answer.messages if message.role == "assistant"]
-    shown: list[ChatbotMessage] = []
-    for message in said:
-        shown += _assistant(message, "", t, thinking=not message.text)
-    return shown or [{"role": "assistant", "content": f'<div class="hearth-waiting">{t("chat.waiting")}</div>'}]
+    sections: list[Section] = []
+    for message in answer.messages:
+        if message.role == "assistant":
+            sections += _sections(message, t, is_thinking=not message.text, is_heavy=is_heavy)
+    return tuple(sections) or (Section("waiting", t("chat.waiting")),)
 
 
 def closing_line(item: StoredMessage, t: Translator) -> str:
@@ -77,31 +93,23 @@ def closing_line(item: StoredMessage, t: Translator) -> str:
     return _failure(item.failure, t) + line if item.failure else line
 
 
-def _light(text: str) -> str:
-    return plain(text) if is_heavy(text) else text
-
-
-def plain(text: str) -> str:
-    """A person's words as typed: no Markdown, no HTML. app.js takes the wrapping off again when they are copied."""
-    return f'<div class="hearth-plain">{escape(text).replace(chr(10), "&#10;").replace("$", "&#36;")}</div>'
-
-
-def _assistant(message: Message, closing: str, t: Translator, *, thinking: bool) -> list[ChatbotMessage]:
-    shown: list[ChatbotMessage] = []
+def _sections(
+    message: Message, t: Translator, *, is_thinking: bool, is_heavy: Callable[[str], bool] = is_heavy
+) -> list[Section]:
+    shown: list[Section] = []
     if message.reasoning:
-        title, status = (t("chat.thinking"), "pending") if thinking else (t("chat.thought"), "done")
-        shown.append(
-            {"role": "assistant", "content": _light(message.reasoning), "metadata": {"title": title, "status": status}}
-        )
-    shown += [
-        {"role": "assistant", "content": "", "metadata": {"title": t("chat.tool", name=call.name), "status": "done"}}
-        for call in message.tool_calls
-    ]
-    text = message.text
-    if is_heavy(text):
-        text, closing = plain(text), f'<div class="hearth-meta">{t("chat.plain")}</div>{closing}'
-    # Two messages in one bubble: in the answer's own text, a block of code that was cut off would swallow the line.
-    return [*shown, *({"role": "assistant", "content": content} for content in (text, closing) if content)]
+        title = t("chat.thinking") if is_thinking else t("chat.thought")
+        shown.append(Section("thought", message.reasoning, title, is_open=is_thinking))
+    shown += [Section("tool", t("chat.tool", name=call.name)) for call in message.tool_calls]
+    if message.text:
+        shown.append(Section("plain" if is_heavy(message.text) else "markdown", message.text))
+    return shown
+
+
+def _files(message: Message) -> str:
+    """The names of what belongs to a message."""
+    names = [part.name for part in message.parts if isinstance(part, Attachment)]
+    return "".join(f'<div class="hearth-file">{as_html(name)}</div>' for name in names)
 
 
 def _usage(usage: UsageReported, t: Translator) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import datetime
 
 import gradio as gr
@@ -150,6 +151,8 @@ class Sidebar:
         return {self._form: gr.update(visible=False)} | await self.changes(page)
 
     def _undo_changes(self, page: PageState) -> Changes:
+        if time.monotonic() > page.deleted_until:
+            page.deleted = ""
         undo = link("restore", page.deleted, self._t("sidebar.undo"))
         words = f"<div>{as_html(self._t('sidebar.deleted'))} {undo}</div>" if page.deleted else ""
         return {self._undo: gr.update(value=words, visible=bool(page.deleted))}

@@ -1,4 +1,4 @@
-"""How the page looks: the Gradio theme that stands below `assets/app.css`, and the script beside it."""
+"""How the page looks: the Gradio theme that stands below `assets/app.css`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from assistant.paths import asset
 from assistant.settings import ThemeChoice
 
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Ubuntu", "Cantarell", "sans-serif")
-SCRIPTS = ("app.js", "commands.js")
 MONOSPACE_FONTS = ("ui-monospace", "SF Mono", "Cascadia Code", "DejaVu Sans Mono", "monospace")
 
 
@@ -22,11 +21,6 @@ def theme() -> gr.themes.Base:
 def stylesheet() -> Path:
     """Colours, type and spacing of everything."""
     return asset("app.css")
-
-
-def head() -> str:
-    """What goes into the page's head. The script stands in the page: Gradio's own hooks would need eval."""
-    return "".join(f"<script>{asset(name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
 
 
 def theme_mark(choice: ThemeChoice) -> str:

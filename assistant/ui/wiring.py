@@ -1,4 +1,9 @@
-"""How handlers are tied to the page: one place, so that no event is shown as an API or draws a progress bar."""
+"""How handlers are tied to the page: one place, so that no event is shown as an API or draws a progress bar.
+
+A handler that gives its changes at once is answered in the request that asks for it. Only one that yields, for
+something that takes long, goes through Gradio's queue, for which a page has to hold one of the few connections that a
+browser has for an address.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +29,24 @@ def wire(
 ) -> Any:
     """Runs `handler` on any of the triggers (such as `button.click`). Gives the event, which has `.then`. `mode`
     says what becomes of triggers that come while it runs: none counts, each does, or the last one, as after typing."""
+    yields = inspect.isasyncgenfunction(handler)
     return gr.on(
         list(triggers),
-        _never_silent(handler, outputs) if inspect.isasyncgenfunction(handler) else handler,
+        _never_silent(handler, outputs) if yields else handler,
         list(inputs),
         list(outputs),
         show_progress="hidden",
         api_visibility="private",
         trigger_mode=mode,
+        queue=yields,
     )
 
 
 def chain(event: Any, handler: Callable[..., Any], *, inputs: Sequence[Any] = (), outputs: Sequence[Any] = ()) -> Any:
     """Runs `handler` once the page has what the handlers of `event` gave it, a result of `wire` or `chain`."""
-    return event.then(handler, list(inputs), list(outputs), show_progress="hidden", api_visibility="private")
+    return event.then(
+        handler, list(inputs), list(outputs), show_progress="hidden", api_visibility="private", queue=False
+    )
 
 
 def _never_silent(handler: Callable[..., AsyncGenerator[Changes]], outputs: Sequence[Any]) -> Callable[..., Any]:

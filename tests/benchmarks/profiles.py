@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import itertools
 import random
+import sqlite3
 import sys
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -52,17 +54,32 @@ def make(data_dir: Path, chats: int = CHATS, messages: int = MESSAGES) -> None:
     plain = [(words.say(2, 5), each) for _ in range(chats - len(special))]
     with store.database.writing() as db:
         for number, (title, count) in enumerate([*plain, *special]):
-            began = NOW - timedelta(minutes=30 * (chats - number))
-            ids = [f"{number:012x}{index:020x}" for index in range(count)]
-            chat = StoredConversation(f"{number:032x}", title, titled_by="engine", created_at=began, updated_at=began)
-            insert_conversation(db, chat)
-            for index, message_id in enumerate(ids):
-                said = Text(words.say(4, 30) if index % 2 == 0 else words.say(20, 120))
-                message = Message("assistant" if index % 2 else "user", (said,))
-                parent = ids[index - 1] if index else None
-                save_message(db, StoredMessage(message_id, parent, message, "complete", created_at=began), chat.id)
-            db.execute("UPDATE conversations SET leaf_id = ? WHERE id = ?", (ids[-1], chat.id))
+            said = (words.say(20, 120) if index % 2 else words.say(4, 30) for index in range(count))
+            _put_chat(db, number, title, NOW - timedelta(minutes=30 * (chats - number)), said)
     store.close()
+
+
+def make_one(data_dir: Path, said: Sequence[str]) -> None:
+    """A new profile with one chat that says this, questions and answers in turns; of nothing, an empty profile."""
+    profile = Profile(data_dir)
+    profile.create()
+    store = Store(Database(profile.database))
+    with store.database.writing() as db:
+        if said:
+            _put_chat(db, 0, LONG[0], NOW, said)
+    store.close()
+
+
+def _put_chat(db: sqlite3.Connection, number: int, title: str, began: datetime, said: Iterable[str]) -> None:
+    chat = StoredConversation(f"{number:032x}", title, titled_by="engine", created_at=began, updated_at=began)
+    insert_conversation(db, chat)
+    last: str | None = None
+    for index, text in enumerate(said):
+        message = Message("assistant" if index % 2 else "user", (Text(text),))
+        item = StoredMessage(f"{number:012x}{index:020x}", last, message, "complete", created_at=began)
+        save_message(db, item, chat.id)
+        last = item.id
+    db.execute("UPDATE conversations SET leaf_id = ? WHERE id = ?", (last, chat.id))
 
 
 if __name__ == "__main__":

@@ -44,15 +44,26 @@ class Visitor:
         return f"{len(self._assets) + 2} files, {total // 1000} kB"
 
     def stream(self, *, is_bare: bool) -> str:
-        """A new chat, a question, and its whole answer."""
+        """A new chat, a question, and its whole answer as the feed tells it."""
         session = f"stream{next(numbers)}"
-        for button, data in (("new-chat", [None, ""]), ("chat-send", [None, "Tell me."])):
-            component = next(it["id"] for it in self._config["components"] if it["props"].get("elem_id") == button)
-            function = next(it["id"] for it in self._config["dependencies"] if [component, "click"] in it["targets"])
-            self._join(function, data, session, is_bare=is_bare)
-            frames = list(self._stream(session, 1, is_bare=is_bare))
-        assert f"word{1999}" in "".join(frame.decode() for frame in frames)
-        return f"{len(frames)} frames, {sum(map(len, frames)) // 1000} kB"
+        self._join(self._function("new-chat"), [None, ""], session, is_bare=is_bare)
+        shown = b"".join(self._stream(session, 1, is_bare=is_bare)).decode()
+        chat = re.findall(r"hearth-chat-(\w+)", shown)[-1]
+        self._join(self._function("chat-send"), [None, "Tell me."], session, is_bare=is_bare)
+        self._send(f"/feed/{chat}/-", None, is_bare=is_bare)
+        answer = self._connection.getresponse()
+        frames: list[bytes] = []
+        while line := answer.readline():
+            frames += [line] if line.strip() else []
+            if b"word1999" in line and b'"live": null' in line:
+                break
+        self._connection.close()
+        assert b"word1999" in frames[-1]
+        return f"{len(frames)} lines, {sum(map(len, frames)) // 1000} kB"
+
+    def _function(self, button: str) -> int:
+        component = next(it["id"] for it in self._config["components"] if it["props"].get("elem_id") == button)
+        return next(it["id"] for it in self._config["dependencies"] if [component, "click"] in it["targets"])
 
     def _inputs(self, function: int) -> int:
         return len(next(it["inputs"] for it in self._config["dependencies"] if it["id"] == function))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from assistant.paths import asset
+from tests.benchmarks.profiles import make
 from tests.conftest import Served, eventually, settings_of
 from tests.fake_endpoint import fake_endpoint
 from tests.fake_steps import Answer, Cut, Silence
@@ -69,10 +71,10 @@ def test_an_answer_is_shown_as_markdown_with_code_tables_and_maths(page: Page, s
         ask(page, "Show me.")
         answer = page.locator("#chat-settled .bot")
         expect(answer.locator("strong")).to_have_text("one")
-        expect(answer.locator("pre code .token").first).to_be_visible()
+        expect(answer.locator("pre code .hljs-built_in").first).to_be_visible()
         expect(answer.locator("td").first).to_have_text("1")
         expect(answer.locator(".katex").first).to_be_visible()
-        expect(answer.locator("button.copy_code_button")).to_be_visible()
+        expect(answer.locator("button.hearth-copy-code")).to_be_visible()
 
 
 def test_a_question_is_shown_as_it_was_typed(page: Page, serve: Serve) -> None:
@@ -136,7 +138,7 @@ def test_reasoning_is_folded_away_when_the_answer_is_there(page: Page, serve: Se
         ask(page, "Hello?")
         expect(page.locator("#chat-settled")).to_contain_text("Yes.")
         expect(page.get_by_text("First I think.")).to_be_hidden()
-        page.locator("#chat-settled .thought-group .title").click()
+        page.locator("#chat-settled .hearth-thought summary").click()
         expect(page.get_by_text("First I think.")).to_be_visible()
 
 
@@ -184,7 +186,7 @@ def test_a_killed_engine_is_told_and_the_next_question_starts_it_again(page: Pag
     served = serve()
     open_hearth(page, served)
     ask(page, "Tell me a very long story about a dragon, with many chapters.")
-    expect(page.locator("#chat-live .prose")).to_contain_text(re.compile(r"\w+ \w+ \w+"), timeout=60_000)
+    expect(page.locator("#chat-live .hearth-prose")).to_contain_text(re.compile(r"\w+ \w+ \w+"), timeout=60_000)
     children = psutil.Process(served.process.pid).children(recursive=True)
     engine = next(child for child in children if "engine" in " ".join(child.cmdline()))
     os.kill(engine.pid, signal.SIGKILL)
@@ -299,18 +301,37 @@ def test_a_page_of_a_narrow_window_does_not_scroll_sideways(page: Page, serve: S
         assert page.evaluate("document.scrollingElement.scrollWidth") <= 360
 
 
-def test_the_page_holds_the_last_screens_of_a_long_chat_and_more_on_demand(page: Page, serve: Serve) -> None:
-    with fake_endpoint(*(Answer((f"Answer {number}.",)) for number in range(18))) as server:
-        open_hearth(page, serve("--endpoint", server.url))
-        for number in range(18):
-            ask(page, f"Question {number}?")
-            expect(page.locator("#chat-settled")).to_contain_text(f"Answer {number}.")
-        page.reload()
-        expect(page.locator("#chat-settled")).to_contain_text("Answer 17.")
-        expect(page.locator("#chat-settled")).not_to_contain_text("Question 0?")
-        page.click("#chat-earlier")
-        expect(page.locator("#chat-settled")).to_contain_text("Question 0?")
-        expect(page.locator("#chat-earlier")).to_be_hidden()
+def test_the_page_holds_the_last_screens_of_a_long_chat_and_more_as_one_scrolls_up(
+    page: Page, serve: Serve, tmp_path: Path
+) -> None:
+    make(tmp_path / "data", chats=2, messages=1010)  # two chats, the last changed of which has 1,000 messages
+    open_hearth(page, serve())
+    articles = page.locator("#chat-settled article")
+    expect(articles.last).to_be_in_viewport()
+    assert articles.count() < 30
+    seen = articles.first.inner_text()
+    page.mouse.move(700, 400)
+    for _ in range(40):
+        page.mouse.wheel(0, -1500)
+        page.wait_for_timeout(50)
+        if articles.count() > 60:
+            break
+    assert articles.count() > 60
+    assert articles.first.inner_text() != seen
+
+
+def test_earlier_messages_come_without_a_jump(page: Page, serve: Serve, tmp_path: Path) -> None:
+    make(tmp_path / "data", chats=2, messages=1010)
+    open_hearth(page, serve())
+    first = page.locator("#chat-settled article").first
+    expect(first).to_be_attached()
+    read = page.locator(f"#chat-settled article:has-text({json.dumps(first.inner_text()[:40])})").first
+    first.scroll_into_view_if_needed()
+    page.mouse.move(700, 400)
+    page.mouse.wheel(0, -30)
+    expect(page.locator("#chat-settled article").nth(20)).to_be_attached()
+    page.wait_for_timeout(300)
+    expect(read).to_be_in_viewport()
 
 
 def test_a_broken_settings_file_is_told_on_the_page(page: Page, serve: Serve, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -141,13 +141,21 @@ class Besieged:
         with self.events(session) as events:
             yield events
 
+    def events(self, session: str) -> AbstractContextManager[Iterator[dict[str, Any]]]:
+        """What Gradio sends back to a page, until leaving closes it."""
+        return self._stream(f"/gradio_api/queue/data?{urlencode({'session_hash': session})}")
+
+    def feed(self) -> AbstractContextManager[Iterator[Any]]:
+        """What the feed tells a page that shows the chat which was changed last, until leaving closes it."""
+        with closing(sqlite3.connect(f"file:{self.served.data_dir / 'hearth.db'}?mode=ro", uri=True)) as db:
+            (chat,) = db.execute("SELECT id FROM conversations ORDER BY updated_at DESC LIMIT 1").fetchone()
+        return self._stream(f"/feed/{chat}/-")
+
     @contextmanager
-    def events(self, session: str) -> Iterator[Iterator[dict[str, Any]]]:
-        """What comes back to a page, until it is closed by leaving."""
+    def _stream(self, target: str) -> Iterator[Iterator[Any]]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with closing(connection):
-            query = urlencode({"session_hash": session})
-            connection.request("GET", f"/gradio_api/queue/data?{query}", headers={"Cookie": self.cookie})
+            connection.request("GET", target, headers={"Cookie": self.cookie})
             answer = connection.getresponse()
             lines = iter(answer.readline, b"")
             yield (json.loads(line[6:]) for line in lines if line.startswith(b"data: "))

@@ -1,0 +1,279 @@
+// The messages of the chat: what the feed (assistant/ui/feed.py) tells is drawn here, and nothing that has been drawn is
+// drawn again. A frame's shape is told in assistant/ui/transcript.py.
+(() => {
+  "use strict";
+  const { markup, words } = window.hearth;
+  const NEAR_TOP_PX = 600;
+  const NEAR_END_PX = 80;
+  const COST_FACTOR = 3; // frames take at most so large a part of the page's time: 1 / (1 + COST_FACTOR)
+  const LONGEST_WAIT_MS = 250;
+  const AGAIN_MS = 1000;
+  const SPOKEN = 3;
+  const STALE_MS = 500;
+  const MOST_CARDS = 80; // beyond this, a page that stands at the end begins anew from there
+
+  const one = (selector) => document.querySelector(selector);
+  const element = (name, classes, html = "") => {
+    const made = document.createElement(name);
+    made.className = classes;
+    made.innerHTML = html;
+    return made;
+  };
+
+  const cards = new Map(); // by key: what the server told of each, and its element as `article`
+  let order = [];
+  let live = null; // the running answer: its article, and its sections with what each has so far
+  let feed = null;
+  let reader = "";
+  let chat = "";
+  let hasMore = false;
+  let isAsking = false;
+
+  const sectionElement = ([kind, title, isOpen]) => {
+    if (kind === "thought") {
+      const fold = element("details", "hearth-thought", '<summary></summary><div class="hearth-prose"></div>');
+      fold.firstElementChild.textContent = title;
+      fold.open = isOpen;
+      return fold;
+    }
+    return element("div", { markdown: "hearth-prose", plain: "hearth-plain" }[kind] ?? `hearth-${kind}`);
+  };
+  // A section that grows: Markdown block by block, other words as they are.
+  const begun = (kind, title, isOpen, onBlock) => {
+    const place = sectionElement([kind, title, isOpen]);
+    const isMarkdown = kind === "markdown" || kind === "thought";
+    const grown = isMarkdown ? new markup.Growing(place.querySelector(".hearth-prose") ?? place, onBlock) : null;
+    return {
+      kind, place, text: "",
+      add(more) { this.text += more; if (grown) grown.add(more); else place.append(more); },
+      end() { grown?.end(); },
+    };
+  };
+
+  const articleElement = (role) => {
+    const name = role === "user" ? "user" : "bot";
+    const article = element("article", `message message-row ${name}-row ${name}`);
+    article.dataset.testid = name;
+    article.append(element("div", "hearth-body"), element("div", "hearth-foot"));
+    return article;
+  };
+  const footOf = (card) => {
+    const foot = card.article.lastElementChild;
+    foot.innerHTML = card.foot;
+    const actions = foot.querySelector(".hearth-actions");
+    const copy = element("button", "hearth-copy");
+    copy.type = "button";
+    copy.textContent = words.copy;
+    if (card.copied) actions?.prepend(copy);
+  };
+  const drawn = (card) => {
+    card.article = articleElement(card.role);
+    for (const { kind, title, is_open: isOpen, text } of card.sections) {
+      const section = begun(kind, title, isOpen);
+      section.add(text);
+      section.end();
+      card.article.firstElementChild.append(section.place);
+    }
+    footOf(card);
+    return card;
+  };
+  // An answer that has just ended is on the page already: its element is taken over as it is.
+  const adopted = (card) => {
+    const isSame = live && card.role === "assistant" && card.sections.length === live.sections.length
+      && card.sections.every((section, index) => {
+        const had = live.sections[index];
+        return had.kind === section.kind && had.text === section.text;
+      });
+    if (!isSame) return null;
+    for (const section of live.sections) section.end();
+    card.article = live.article;
+    footOf(card);
+    live = null;
+    return card;
+  };
+  // A card whose words are the same and whose foot is another keeps its element.
+  const changed = (card) => {
+    const had = cards.get(card.key);
+    if (!had || JSON.stringify(had.sections) !== JSON.stringify(card.sections)) return null;
+    card.article = had.article;
+    footOf(card);
+    return card;
+  };
+
+  const apply = (frame) => {
+    const settled = one("#chat-settled");
+    const place = one("#chat-live");
+    if (!settled || !place) return;
+    for (const card of frame.cards ?? []) cards.set(card.key, changed(card) ?? adopted(card) ?? drawn(card));
+    if (frame.order) show(settled, frame.order);
+    if ("more" in frame) { hasMore = frame.more; isAsking = false; one("#chat-earlier").hidden = !hasMore; }
+    if (frame.live === null) { live = null; place.replaceChildren(); }
+    else if (frame.live) grow(place, frame.live);
+    document.dispatchEvent(new Event("hearth-drawn"));
+    askForMore();
+  };
+  const show = (settled, keys) => {
+    const root = document.scrollingElement;
+    const [first] = order;
+    const comesAbove = first && keys.includes(first) && keys[0] !== first;
+    const [height, top] = [root.scrollHeight, root.scrollTop];
+    const kept = new Set(keys);
+    for (const key of order) if (!kept.has(key)) { cards.get(key)?.article.remove(); cards.delete(key); }
+    let next = settled.firstElementChild;
+    for (const key of keys) {
+      const { article } = cards.get(key);
+      if (article === next) next = next.nextElementSibling;
+      else settled.insertBefore(article, next);
+    }
+    order = keys;
+    if (comesAbove) root.scrollTop = top + root.scrollHeight - height; // what one reads stays where it is
+  };
+  const grow = (place, { begins, sections }) => {
+    if (begins || !live) {
+      live = { article: articleElement("assistant"), sections: [] };
+      place.replaceChildren(live.article);
+    }
+    for (const [index, kind, title, isOpen, added] of sections) {
+      let section = live.sections[index];
+      if (!section) {
+        live.sections[index - 1]?.end();
+        section = begun(kind, title, isOpen, kind === "markdown" ? speak : undefined);
+        live.sections[index] = section;
+        live.article.firstElementChild.append(section.place);
+      }
+      if (kind === "thought") {
+        section.place.firstElementChild.textContent = title;
+        if (section.place.open !== isOpen) section.place.open = isOpen;
+      }
+      section.add(added);
+    }
+  };
+  // A screen reader is told blocks that are complete, not words that come one by one.
+  const speak = (block) => {
+    const said = one("#chat-said");
+    if (!said) return;
+    said.append(element("p", ""));
+    said.lastElementChild.textContent = block.textContent;
+    while (said.childElementCount > SPOKEN) said.firstElementChild.remove();
+  };
+
+  // Frames are drawn before the next paint, all that have come; after a dear one the page is given time for the rest.
+  let waiting = [];
+  let isDue = false;
+  let restUntil = 0;
+  const draw = () => {
+    const now = performance.now();
+    if (now < restUntil) { setTimeout(() => requestAnimationFrame(draw), restUntil - now); return; }
+    isDue = false;
+    const frames = waiting;
+    waiting = [];
+    frames.forEach(apply);
+    if (frames.some((frame) => frame.stirred)) one("#look")?.click();
+    else setTimeout(lookIfStale, STALE_MS);
+    if (frames.some((frame) => frame.banner)) one("#banner-look")?.click();
+    if (order.length > MOST_CARDS && !live && isAtEnd()) follow(chat, "");
+    restUntil = now + Math.min(LONGEST_WAIT_MS, COST_FACTOR * (performance.now() - now));
+  };
+  const take = (frame) => {
+    waiting.push(frame);
+    if (isDue) return;
+    isDue = true;
+    if (document.hidden) setTimeout(draw); // nothing is painted there, and the end should not have to wait
+    else requestAnimationFrame(draw);
+  };
+
+  // What stands around the messages is Gradio's to show. Answers to two requests may come in either order.
+  const lookIfStale = () => { if (Boolean(one("#chat-stop")) !== Boolean(live)) one("#look")?.click(); };
+  const isAtEnd = () => {
+    const { scrollHeight, scrollTop, clientHeight } = document.scrollingElement;
+    return scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+  };
+  const askForMore = () => {
+    const button = one("#chat-earlier");
+    if (!hasMore || isAsking || !reader || !button.offsetParent) return;
+    if (document.scrollingElement.scrollTop < NEAR_TOP_PX && document.scrollingElement.scrollTop < lastTop) more();
+  };
+  const more = () => {
+    if (!hasMore || isAsking || !reader) return;
+    isAsking = true;
+    fetch(`/more/${reader}`).then((answer) => { isAsking = answer.ok && isAsking; }, () => { isAsking = false; });
+  };
+  let lastTop = 0;
+  addEventListener("scroll", () => {
+    askForMore();
+    lastTop = document.scrollingElement.scrollTop;
+  }, { passive: true });
+
+  const follow = (id, target) => {
+    feed?.close();
+    reader = "";
+    if (id !== chat && !target) document.dispatchEvent(new Event("hearth-chat"));
+    chat = id;
+    const source = feed = new EventSource(`/feed/${id}/${target || "-"}`);
+    let isFirst = true;
+    source.addEventListener("reader", (event) => { reader = JSON.parse(event.data); isFirst = true; });
+    source.addEventListener("frame", (event) => {
+      if (source !== feed) return;
+      if (isFirst) { // all of it: what the page has of another chat, or of before a break, goes when it comes
+        isFirst = false;
+        waiting = [];
+        take({ order: [], cards: [], live: null });
+      }
+      take(JSON.parse(event.data));
+    });
+    source.addEventListener("end", () => { source.close(); if (source === feed) feed = null; });
+    source.addEventListener("error", () => {
+      if (source.readyState !== EventSource.CLOSED || source !== feed) return; // it tries again by itself
+      feed = null;
+      setTimeout(() => { if (!feed && !document.hidden && chat === id) follow(id, ""); }, AGAIN_MS);
+    });
+  };
+  // A browser has few connections for one address: a page that nobody looks at gives its own back.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) { if (!live) { feed?.close(); feed = null; } }
+    else if (chat && !feed) {
+      follow(chat, "");
+      one("#look")?.click();
+      one("#banner-look")?.click();
+    }
+  });
+
+  // Which chat, and which message of it: the server leaves a mark.
+  let followed = "";
+  const noticeMark = () => {
+    const mark = one("#chat-target [class*='hearth-chat-']");
+    if (!mark || !one("#chat-settled")) return;
+    const id = mark.className.match(/hearth-chat-(\w+)/)[1];
+    const target = mark.className.match(/hearth-target-(\w+)/)?.[1] ?? "";
+    if (`${id} ${target}` === followed) return;
+    const isOther = id !== chat;
+    followed = `${id} ${target}`;
+    if (isOther || (target && !one(`.hearth-of-${target}`))) follow(id, target);
+  };
+
+  addEventListener("click", (event) => {
+    if (event.target.closest?.("#chat-earlier")) { more(); return; }
+    const button = event.target.closest?.(".hearth-copy, .hearth-copy-code");
+    if (!button) return;
+    const article = button.closest("article");
+    const text = button.matches(".hearth-copy")
+      ? [...cards.values()].find((card) => card.article === article)?.copied
+      : button.closest(".hearth-code").querySelector("code").textContent;
+    navigator.clipboard?.writeText(text ?? "").then(() => {
+      button.textContent = words.copied;
+      setTimeout(() => { button.textContent = words.copy; }, 1500);
+    }, () => {});
+  });
+
+  const start = async () => {
+    await markup.ready;
+    noticeMark();
+    let isLooking = false;
+    new MutationObserver(() => {
+      if (isLooking) return;
+      isLooking = true;
+      queueMicrotask(() => { isLooking = false; noticeMark(); });
+    }).observe(document.body, { subtree: true, childList: true });
+  };
+  start();
+})();

@@ -1,0 +1,132 @@
+"""The feed: how a page gets the words of its chat, as they come. One stream of events for each page that is looked at.
+
+Gradio's own components draw a chat anew with each word; a page of ours is told what is new (`transcript`), draws that
+(assets/transcript.js), and stays as fast with a thousand messages as with none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable
+
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
+
+from assistant.conversation import Conversation
+from assistant.conversations import Conversations
+from assistant.errors import HearthError
+from assistant.i18n import Translator
+from assistant.ui.pace import Pace
+from assistant.ui.transcript import Frame, Transcript, View
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 3.0
+MOST_READERS = 24  # more pages than people look at; who opens a thousand must not keep a processor busy
+
+
+class Feed:
+    """Serves `/feed/CHAT/MESSAGE`, a stream of frames of that chat from the message (or "-") on, and `/more/READER`,
+    after which the stream of that reader shows more of what came earlier.
+
+    A frame may also say that something around the messages has changed, for the page to ask Gradio about: "stirred", of
+    the chat, and "banner", once `banner` gives other words.
+    """
+
+    def __init__(self, conversations: Conversations, banner: Callable[[], str], t: Translator) -> None:
+        self._conversations, self._banner, self._t = conversations, banner, t
+        self._readers: dict[str, _Reader] = {}  # by a name that only its own page is told
+
+    def add_to(self, app: FastAPI) -> None:
+        """Adds the routes. They are safe behind the guard only."""
+        app.add_api_route("/feed/{chat}/{message}", self._feed, methods=["GET"])
+        app.add_api_route("/more/{reader}", self._more, methods=["GET"])
+
+    async def _feed(self, chat: str, message: str) -> Response:
+        try:
+            conversation = await self._conversations.open(chat)
+        except HearthError as error:
+            log.warning("a chat could not be opened: %s", error)
+            return PlainTextResponse("Not now.\n", 503)
+        if conversation is None:
+            return PlainTextResponse("No such chat.\n", 404)
+        reader = _Reader(conversation, Transcript(self._t, down_to=message.strip("-")), self._banner)
+        return StreamingResponse(self._told(reader), media_type="text/event-stream")
+
+    async def _more(self, reader: str) -> Response:
+        if reader not in self._readers:
+            return PlainTextResponse("No such reader.\n", 404)
+        self._readers[reader].widen()
+        return Response(status_code=204)
+
+    async def _told(self, reader: _Reader) -> AsyncGenerator[str]:
+        """The frames as events. The oldest of too many readers ends; its page comes back when it is looked at."""
+        name = secrets.token_urlsafe(12)
+        self._readers[name] = reader
+        while len(self._readers) > MOST_READERS:
+            self._readers.pop(next(iter(self._readers))).end()
+        try:
+            yield _event("reader", name)
+            async for frame in reader.frames():
+                yield _event("frame", frame)
+            yield _event("end", "")
+        finally:
+            self._readers.pop(name, None)
+
+
+class _Reader:
+    """One page that follows a chat."""
+
+    def __init__(self, conversation: Conversation, transcript: Transcript, banner: Callable[[], str]) -> None:
+        self._conversation, self._transcript, self._banner = conversation, transcript, banner
+        self._wish = asyncio.Event()
+        self._has_ended = False
+
+    def widen(self) -> None:
+        """Shows more of what came earlier."""
+        self._transcript.widen()
+        self._wish.set()
+
+    def end(self) -> None:
+        """Ends the frames."""
+        self._has_ended = True
+        self._wish.set()
+
+    async def frames(self) -> AsyncGenerator[Frame]:
+        """The chat as it is, then what changes, until the page goes away."""
+        pace = Pace()
+        chat = self._conversation
+        milestone, banner = chat.milestone, ""
+        while not self._has_ended:
+            began, news, passed = time.monotonic(), chat.news, milestone
+            milestone = chat.milestone
+            self._wish.clear()
+            view = View(chat.settled, chat.siblings, chat.live)
+            # In a thread: to draw up a long chat takes longer than anything else on this loop may wait.
+            frame = await asyncio.to_thread(self._transcript.frame, view)
+            if milestone is not passed and view.live is None:
+                frame["stirred"] = True
+            if (words := self._banner()) != banner:
+                frame["banner"], banner = True, words
+            if frame:
+                yield frame
+            pace = pace.after(time.monotonic() - began)
+            await _first_of(news, self._wish, timeout_seconds=LOOK_SECONDS)
+            await asyncio.sleep(max(0.0, pace.interval_seconds - (time.monotonic() - began)))
+
+
+async def _first_of(*events: asyncio.Event, timeout_seconds: float) -> None:
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+def _event(kind: str, data: object) -> str:
+    return f"event: {kind}\ndata: {json.dumps(data)}\n\n"

@@ -1,0 +1,1 @@
+"""Whether anything of Hearth can be felt: the floor, stock Gradio and Hearth, measured in turns in one real browser."""
