@@ -18,6 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from assistant.paths import Profile
+from launcher.instance import Instance
 from launcher.output import Both
 from tests.conftest import Served, eventually, hearth, hearth_command
 from tests.fake_endpoint import fake_endpoint
@@ -328,6 +330,31 @@ def test_only_what_shows_a_page_loads_gradio_or_the_window(tmp_path: Path, comma
             [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60, check=True
         )
     assert ended.stderr.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize(("command", "reply"), [("serve", {"address": "http://a"}), ("window", {"shown": True})])
+def test_a_second_start_loads_nothing_before_the_first_has_answered(
+    tmp_path: Path, command: str, reply: dict[str, object]
+) -> None:
+    profile = Profile(tmp_path / "data")
+    profile.create()
+    first = Instance(profile)
+    assert first.claim()
+    first.answer(tmp_path, lambda _: reply)
+    script = (
+        "import sys; from launcher.__main__ import main; code = main(sys.argv[1:]);"
+        "heavy = {'gradio', 'webview', 'PySide6', 'uvicorn', 'openai', 'pydantic', 'sqlite3', 'asyncio'};"
+        "print(code, heavy & set(sys.modules), file=sys.stderr)"
+    )
+    words = [*(["serve"] if command == "serve" else []), "--data-dir", str(profile.data_dir)]
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60, check=True
+        )
+    finally:
+        first.release()
+    assert ended.stderr.splitlines()[-1] == "0 set()"
+    assert ended.stdout.strip() == reply.get("address", "")
 
 
 def test_a_stream_that_is_open_does_not_delay_the_end(serve: Serve) -> None:
