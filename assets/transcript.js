@@ -9,6 +9,7 @@
   const LONGEST_WAIT_MS = 250;
   const AGAIN_MS = 1000;
   const SPOKEN = 3;
+  const WHOLE = "all"; // see transcript.py
   const MOST_CARDS = 80; // beyond this, a page that stands at the end begins anew from there
 
   const one = (selector) => document.querySelector(selector);
@@ -27,6 +28,7 @@
   let chat = "";
   let hasMore = false;
   let isAsking = false;
+  let isWhole = false; // for print.js
 
   const sectionElement = ([kind, title, isOpen]) => {
     if (kind === "thought") {
@@ -170,7 +172,7 @@
     frames.forEach(apply);
     if (frames.some((frame) => frame.stirred)) one("#look")?.click();
     if (frames.some((frame) => frame.banner)) one("#banner-look")?.click();
-    if (order.length > MOST_CARDS && !live && isAtEnd()) follow(chat, "");
+    if (order.length > MOST_CARDS && !live && !isWhole && isAtEnd()) follow(chat, "");
     restUntil = now + Math.min(LONGEST_WAIT_MS, COST_FACTOR * (performance.now() - now));
   };
   const take = (frame) => {
@@ -204,6 +206,7 @@
   const follow = (id, target) => {
     feed?.close();
     reader = "";
+    isWhole = target === WHOLE;
     if (id !== chat && !target) document.dispatchEvent(new Event("hearth-chat"));
     chat = id;
     const source = feed = new EventSource(`/feed/${id}/${target || "-"}`);
@@ -234,6 +237,14 @@
       one("#banner-look")?.click();
     }
   });
+
+  // For print.js: from the first message on, however long that is, until the page is to be as before.
+  window.hearth.transcript = {
+    chat: () => chat,
+    showWhole: () => follow(chat, WHOLE),
+    isWhole: () => isWhole && order.length > 0 && !hasMore && waiting.length === 0 && !isDue,
+    showEnd: () => { if (isWhole) follow(chat, ""); },
+  };
 
   // Which chat, and which message of it: the server leaves a mark.
   let followed = "";

@@ -173,11 +173,14 @@ class ChatTab:
         }
 
     def _marks(self, page: PageState) -> str:
-        """What the scripts have to do: show this chat, in it go to this message, ask this question anew."""
-        chat = f"hearth-chat-{page.conversation.id}" if page.conversation else ""
+        """What the scripts have to do: show this chat, in it go to this message, ask this question anew. On paper the chat
+        has this title."""
+        if page.conversation is None:
+            return ""
         target = f"hearth-target-{page.target}" if page.target else ""
         editing = f"hearth-edits-{page.editing}" if page.editing else ""
-        return f'<span class="{chat} {target} {editing}"></span>'
+        title = as_html(page.conversation.title or self._t("sidebar.untitled"))
+        return f'<span class="hearth-chat-{page.conversation.id} {target} {editing}" title="{title}"></span>'
 
     def _asking(self, page: PageState) -> Changes:
         """The line above the composer: that an earlier question is edited, or whether to delete."""
