@@ -173,8 +173,8 @@ class ChatTab:
         }
 
     def _marks(self, page: PageState) -> str:
-        """What the scripts have to do: show this chat, in it go to this message, ask this question anew. On paper the chat
-        has this title."""
+        """What the scripts have to do: show this chat, in it go to this message, ask this question anew; and the title
+        that the chat has on paper."""
         if page.conversation is None:
             return ""
         target = f"hearth-target-{page.target}" if page.target else ""
