@@ -9,7 +9,6 @@
   const LONGEST_WAIT_MS = 250;
   const AGAIN_MS = 1000;
   const SPOKEN = 3;
-  const STALE_MS = 500;
   const WHOLE = "all"; // see transcript.py
   const MOST_CARDS = 80; // beyond this, a page that stands at the end begins anew from there
 
@@ -111,6 +110,7 @@
     if ("more" in frame) { hasMore = frame.more; isAsking = false; one("#chat-earlier").hidden = !hasMore; }
     if (frame.live === null) { live = null; place.replaceChildren(); }
     else if (frame.live) grow(place, frame.live);
+    if ("live" in frame) document.body.classList.toggle("hearth-running", Boolean(live));
     document.dispatchEvent(new Event("hearth-drawn"));
     askForMore();
   };
@@ -171,7 +171,6 @@
     waiting = [];
     frames.forEach(apply);
     if (frames.some((frame) => frame.stirred)) one("#look")?.click();
-    else setTimeout(lookIfStale, STALE_MS);
     if (frames.some((frame) => frame.banner)) one("#banner-look")?.click();
     if (order.length > MOST_CARDS && !live && !isWhole && isAtEnd()) follow(chat, "");
     restUntil = now + Math.min(LONGEST_WAIT_MS, COST_FACTOR * (performance.now() - now));
@@ -184,8 +183,6 @@
     else requestAnimationFrame(draw);
   };
 
-  // What stands around the messages is Gradio's to show. Answers to two requests may come in either order.
-  const lookIfStale = () => { if (Boolean(one("#chat-stop")) !== Boolean(live)) one("#look")?.click(); };
   const isAtEnd = () => {
     const { scrollHeight, scrollTop, clientHeight } = document.scrollingElement;
     return scrollHeight - scrollTop - clientHeight < NEAR_END_PX;

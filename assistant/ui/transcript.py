@@ -66,7 +66,7 @@ class Transcript:
         if has_moved or self._wanted:
             frame |= self._moved(view)
         if view.live is None:
-            if self._answer is not None or self._settled is None:
+            if self._answer is not None or has_moved:  # one may have come and gone between two frames
                 frame["live"] = None
             self._answer, self._live, self._weighed = None, None, (0, False)
         elif view.live is not self._answer:

@@ -1,4 +1,4 @@
-"""Chats and their branches as a person handles them: by mouse, and by keyboard alone."""
+"""Chats and their branches as a person handles them by mouse; test_keyboard.py does the same without one."""
 
 from __future__ import annotations
 
@@ -242,57 +242,6 @@ def test_unsent_words_are_there_after_a_kill_in_each_chat(page: Page, serve: Ser
         expect(page.locator("#chat-input textarea")).to_have_value("to be said later")
         chat_row(page, "a new thought").locator("a").first.click()
         expect(page.locator("#chat-input textarea")).to_have_value("a new thought")
-
-
-def test_everything_can_be_done_by_keyboard_alone(page: Page, serve: Serve) -> None:
-    with fake_endpoint(Answer(("One.",)), Answer(("Two.",)), Answer(("Three.",)), title="") as server:
-        server._title = "Chat of keys"  # pyright: ignore[reportPrivateUsage]
-        open_hearth(page, serve("--endpoint", server.url))
-        keyboard = page.keyboard
-        keyboard.press("Shift+Escape")
-        keyboard.type("Alpha")
-        keyboard.press("Enter")
-        expect(settled(page)).to_contain_text("One.")
-        keyboard.press("Control+Shift+O")
-        expect(settled(page)).not_to_contain_text("One.")
-        keyboard.press("Shift+Escape")
-        keyboard.type("Beta")
-        keyboard.press("Enter")
-        expect(settled(page)).to_contain_text("Two.")
-        keyboard.press("Alt+ArrowDown")
-        expect(settled(page)).to_contain_text("One.")
-        keyboard.press("Alt+ArrowUp")
-        expect(settled(page)).to_contain_text("Two.")
-
-        tab_to(page, "#chat-settled .hearth-do-retry")
-        keyboard.press("Enter")
-        expect(settled(page)).to_contain_text("Three.")
-        tab_to(page, "#chat-settled .hearth-versions a")
-        keyboard.press("Enter")
-        expect(settled(page)).to_contain_text("Two.")
-
-        keyboard.press("Control+K")
-        keyboard.type("One")
-        expect(page.locator("#chat-list .hearth-hit")).to_have_count(1)
-        tab_to(page, "#chat-list .hearth-hit a")
-        keyboard.press("Enter")
-        expect(settled(page)).to_contain_text("One.")
-
-        keyboard.press("Control+/")
-        expect(page.locator("#shortcuts")).to_be_visible()
-        keyboard.press("Escape")
-        expect(page.locator("#shortcuts")).to_be_hidden()
-        keyboard.press("Control+B")
-        expect(page.locator("#sidebar")).to_be_hidden()
-
-
-def tab_to(page: Page, selector: str) -> None:
-    """Presses Tab until the focus is there."""
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
-            return
-    raise AssertionError(f"Tab does not lead to {selector}")
 
 
 def test_a_link_in_an_answer_that_looks_like_a_command_does_nothing(page: Page, serve: Serve) -> None:
