@@ -349,3 +349,22 @@ def test_a_whole_chat_is_printed_without_what_is_around_it(page: Page, serve: Se
     expect(settled(page)).not_to_contain_text("Question 0?")
     expect(page).to_have_title("Hearth")
     expect(page.locator("#chat-input textarea")).to_have_value("unsent words" if way == "keyboard" else "")
+
+
+def test_words_for_a_question_that_is_gone_are_given_back(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Answer(("One.",)), Answer(("Two.",)), title="Kept") as server:
+        open_hearth(page, serve("--endpoint", server.url))
+        ask(page, "Alpha?")
+        expect(settled(page)).to_contain_text("One.")
+        act(page, "Alpha?", "edit")
+        expect(page.locator("#composer-question")).to_be_visible()
+        mark = "document.querySelector(\"#chat-target [class*='hearth-edits-']\")"
+        page.evaluate(
+            f"{mark}.className = {mark}.className.replace(/hearth-edits-\\w+/, 'hearth-edits-' + '0'.repeat(32))"
+        )
+        ask(page, "Precious words")
+        expect(page.locator("#composer-fault")).to_contain_text("not shown any more")
+        expect(page.locator("#chat-input textarea")).to_have_value("Precious words")
+        page.click("#composer-no")
+        ask(page, "Beta?")
+        expect(settled(page)).to_contain_text("Two.")

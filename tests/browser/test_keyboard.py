@@ -239,8 +239,7 @@ def test_chats_are_brought_in_taken_out_backed_up_and_restored(page: Page, serve
         press(page, "#export-all")
     told = json.loads(given.value.path().read_text(encoding="utf-8"))
     assert [chat["title"] for chat in told["chats"]] == ["A heron, twice"]
-    tab_to(page, "#export-format input")
-    page.keyboard.press("ArrowDown")
+    press(page, "#export-format input[value=md]", key="Space")
     with page.expect_download() as given:
         press(page, "#export-all")
     assert given.value.suggested_filename == "hearth-chats.zip"
