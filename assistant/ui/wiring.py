@@ -1,8 +1,8 @@
 """How handlers are tied to the page: one place, so that no event is shown as an API or draws a progress bar.
 
-A handler that gives its changes at once is answered in the request that asks for it. Only one that yields, for something
-that takes long, goes through Gradio's queue, for which a page has to hold one of the few connections that a browser has
-for an address.
+A handler that gives its changes at once is answered in the request that asks for it. Only one that yields, for
+something that takes long, goes through Gradio's queue, for which a page has to hold one of the few connections that a
+browser has for an address.
 """
 
 from __future__ import annotations
