@@ -33,9 +33,9 @@ class NetworkPage:
             self._list = gr.Markdown(elem_id="network-list", container=False)
             gr.Markdown(t("network.not-listed"), elem_id="network-not-listed", container=False)
 
-    def wire(self, blocks: gr.Blocks, tab: gr.Tab) -> None:
+    def wire(self, tab: gr.Tab) -> None:
         """Ties the handlers to the page. `tab` is the page itself: the list is read when it is opened."""
-        wire([blocks.load, tab.select, self._refresh.click], self._show, outputs=[self._offline, self._list])
+        wire([tab.select, self._refresh.click], self._show, outputs=[self._offline, self._list])
         # input, not change: only a person's own click counts, and not the value that _show puts in.
         wire(
             [self._offline.input],

@@ -26,8 +26,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from assistant import Profile, create_app
+from launcher.lean_import import spare_gradio_its_rest
 from launcher.process import PrivateFolder, clean_environment
-from launcher.running import spare_gradio_its_stubs
 from launcher.server import Server
 
 ROUNDS = 30
@@ -60,7 +60,7 @@ def main() -> int:
 
 def measure(rounds: int, endpoint: str, data_dir: Path) -> int:
     app = create_app(Profile(data_dir), endpoint=endpoint, model="fake")
-    spare_gradio_its_stubs()
+    spare_gradio_its_rest()
     server = Server(on_death=print)
     guard: Any = app.asgi(server.port)
 

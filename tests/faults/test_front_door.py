@@ -66,6 +66,7 @@ NEEDED = {
     "GET /scripts/{name}",
     "GET /static/{path:path}",
     "GET /theme.css",
+    "POST /ask",
     "POST /gradio_api/cancel",
     "POST /gradio_api/queue/join",
     "POST /gradio_api/reset",

@@ -1,7 +1,7 @@
 // What a person would see of an answer, as the page's own clock tells it. All moments are milliseconds since 1970.
 (() => {
   const now = () => performance.timeOrigin + performance.now();
-  const seen = { pressed: null, first: null, last: null, settled: null, isInView: null, updates: [], gaps: [] };
+  const seen = { pressed: null, first: null, last: null, settled: null, updates: [], gaps: [] };
   let watched = null; // { roots, settled: selectors; first, last: words to look for }
   let grown = 0; // by how many characters the watched text has grown since the last frame
   let isTouched = false;
@@ -12,6 +12,10 @@
     now,
     watch(what) {
       watched = what;
+    },
+    isEndInView() {
+      const last = placeOf(watched.last);
+      return Boolean(last) && isInView(last);
     },
   };
 
@@ -76,7 +80,6 @@
     const last = placeOf(watched.last);
     if (!last) return;
     seen.last ??= at;
-    seen.isInView = isInView(last);
     if (!seen.settled && last.element.closest(watched.settled)) seen.settled = at;
   };
 

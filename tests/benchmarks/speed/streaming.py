@@ -100,7 +100,7 @@ def judged(seen: dict[str, Any], moments: Moments, used: tuple[float, float], me
         late=last and last - moments.last,
         whole=last and last - pressed,
         settled=settled and settled - moments.last,
-        is_in_view=bool(seen["isInView"]),
+        is_in_view=seen["isInView"],
         slow_asking=_slow(asking),
         slow_streaming=_slow(streaming),
         slow_settling=_slow(settling),
@@ -131,4 +131,4 @@ def _seen(page: Page, patience_seconds: float) -> dict[str, Any]:
     while not page.evaluate("speed.seen.settled") and time.monotonic() < deadline:
         page.wait_for_timeout(250)
     page.wait_for_timeout(SETTLING_SECONDS * 1000)
-    return page.evaluate("speed.seen")
+    return page.evaluate("({...speed.seen, isInView: speed.isEndInView()})")
