@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.conftest import Served, eventually, hearth
-from tests.exports import chatgpt_zip, node, said, words
+from tests.exports import chatgpt_chat, chatgpt_zip, node, said, words
 from tests.fake_endpoint import fake_endpoint
 from tests.fake_steps import Answer, Silence
 
@@ -368,3 +369,39 @@ def test_words_for_a_question_that_is_gone_are_given_back(page: Page, serve: Ser
         page.click("#composer-no")
         ask(page, "Beta?")
         expect(settled(page)).to_contain_text("Two.")
+
+
+def test_an_import_shows_how_far_it_is_and_what_was_skipped_and_why(page: Page, serve: Serve, tmp_path: Path) -> None:
+    chats = [chatgpt_chat() | {"id": f"chat-{number}", "conversation_id": f"chat-{number}"} for number in range(600)]
+    export = chatgpt_zip(
+        tmp_path / "export.zip", *chats, {"mapping": {}, "title": "Nothing <b>in</b> it", "id": "none"}
+    )
+    with zipfile.ZipFile(export, "a") as file:
+        file.writestr("../../conversations.json", "[]")
+    open_hearth(page, serve())
+    page.click("#tab-settings-button")
+    page.click("#page-chats-button")
+    page.evaluate(
+        """() => {
+            window.bars = [];
+            new MutationObserver(() => {
+                const bar = document.querySelector("#import-report progress");
+                if (bar && bar.value > 0) window.bars.push([bar.value, bar.max]);
+            }).observe(document.body, {subtree: true, childList: true, attributes: true});
+        }"""
+    )
+    page.set_input_files("#import-files input[type=file]", str(export))
+    report = page.locator("#import-report")
+    expect(report).to_contain_text("Chats added: 600.", timeout=90_000)
+    expect(report.locator("li")).to_have_count(2)
+    expect(report).to_contain_text("Nothing <b>in</b> it: it holds no messages.")
+    expect(report).to_contain_text("../../conversations.json: its name leads out of the archive")
+    bars = page.evaluate("window.bars")
+    assert bars, "the bar was never seen"
+    assert all(of == 601 for _, of in bars)
+    assert [done for done, _ in bars] == sorted(done for done, _ in bars)
+    page.set_input_files("#import-files input[type=file]", str(export))
+    expect(report).to_contain_text("Chats that were here already: 600.", timeout=90_000)
+    expect(page.locator("#chat-list .hearth-row")).to_have_count(60)
+    page.locator("#chat-list .hearth-do-more").click()
+    expect(page.locator("#chat-list .hearth-row")).to_have_count(120)
