@@ -85,7 +85,7 @@ class Feed:
         return JSONResponse({"draft": conversation.draft})
 
     async def _told(self, reader: _Reader) -> AsyncGenerator[str]:
-        """The frames as events. The oldest of too many readers ends; its page comes back in its turn, at once when used."""
+        """The frames as events. The oldest of too many readers ends; its page comes back in its turn."""
         name = secrets.token_urlsafe(12)
         self._readers[name] = reader
         while len(self._readers) > MOST_READERS:
