@@ -245,11 +245,20 @@
 
   // Which chat, and which message of it: the server leaves a mark.
   let followed = "";
+  let turn = 0;
+  let isOvertaken = false;
   const noticeMark = () => {
     const mark = one("#chat-target [class*='hearth-chat-']");
     if (!mark || !one("#chat-settled")) return;
     const id = mark.className.match(/hearth-chat-(\w+)/)[1];
     const target = mark.className.match(/hearth-target-(\w+)/)?.[1] ?? "";
+    const told = Number(mark.className.match(/hearth-turn-(\d+)/)[1]);
+    if (told < turn) { // an answer that was overtaken by a later one
+      if (!isOvertaken) one("#look")?.click();
+      isOvertaken = true;
+      return;
+    }
+    [turn, isOvertaken] = [told, false];
     if (`${id} ${target}` === followed) return;
     const isOther = id !== chat;
     followed = `${id} ${target}`;

@@ -75,6 +75,8 @@ class Feed:
                 return JSONResponse({"error": self._t("chat.gone")}, 404)
             if conversation.is_running:
                 return JSONResponse({"error": ""}, 409)
+            if question.edit and conversation.message(question.edit) is None:
+                return JSONResponse({"error": self._t("chat.edit-gone")}, 409)
             if question.edit:
                 await conversation.edit(question.edit, question.text)
             else:
