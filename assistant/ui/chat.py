@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from html import escape
 
 import gradio as gr
 
@@ -12,6 +11,7 @@ from assistant.conversation import Conversation
 from assistant.conversations import Conversations
 from assistant.errors import HearthError
 from assistant.i18n import Translator
+from assistant.ui.links import as_html
 from assistant.ui.sidebar import Sidebar
 from assistant.ui.state import PageState
 from assistant.ui.wiring import Changes, wire
@@ -40,7 +40,7 @@ class ChatTab:
         with gr.Column(elem_id="chat-column", scale=1):
             self._greeting = gr.Markdown(self._welcome(None), elem_id="welcome", container=False)
             words = {"earlier": "chat.earlier", "settled": "chat.label.settled", "live": "chat.label.live"}
-            html = TRANSCRIPT.format(**{name: escape(t(key)) for name, key in words.items()})
+            html = TRANSCRIPT.format(**{name: as_html(t(key)) for name, key in words.items()})
             gr.Markdown(html, elem_id="transcript", container=False, sanitize_html=False)
         with gr.Column(elem_id="composer", scale=0):
             with gr.Row(elem_id="composer-asks", visible=False) as self._asks:
@@ -66,6 +66,7 @@ class ChatTab:
         state, text, whole = self.state, self.text, self.outputs
         wire([blocks.load], self._open, inputs=[state], outputs=whole)
         wire([self._look.click], self.whole, inputs=[state], outputs=whole, mode="always_last")
+        # composer.js asks by itself, and more quickly; these are for a page whose scripts do not run.
         wire([text.submit, self._send.click], self._ask, inputs=[state, text], outputs=whole, mode="multiple")
         wire([text.change], self._keep_draft, inputs=[state, text], mode="always_last")
         wire([self._stop.click], self._end_answer, inputs=[state])
@@ -86,7 +87,7 @@ class ChatTab:
         """The banner with an error, or no banner."""
         if error is None:
             return {self._notice: gr.update(value="", visible=False)}
-        message, hint = escape(error.message_in(self._t)), escape(error.hint_in(self._t))
+        message, hint = as_html(error.message_in(self._t)), as_html(error.hint_in(self._t))
         return {self._notice: gr.update(value=f"<strong>{message}</strong> {hint}", visible=True)}
 
     async def _open(self, page: PageState) -> Changes:
@@ -162,6 +163,8 @@ class ChatTab:
             sidebar: Changes = {}  # the chat goes on without it
         is_running = conversation is not None and conversation.is_running
         is_empty = conversation is None or not (conversation.settled or is_running)
+        if is_running:
+            page.editing = ""  # it has been asked
         return {
             **sidebar,
             **self.told(self._configuration.notice),
@@ -174,10 +177,11 @@ class ChatTab:
         }
 
     def _marks(self, page: PageState) -> str:
-        """What the scripts have to do: show this chat, and in it go to this message."""
+        """What the scripts have to do: show this chat, in it go to this message, ask this question anew."""
         chat = f"hearth-chat-{page.conversation.id}" if page.conversation else ""
         target = f"hearth-target-{page.target}" if page.target else ""
-        return f'<span class="{chat} {target}"></span>'
+        editing = f"hearth-edits-{page.editing}" if page.editing else ""
+        return f'<span class="{chat} {target} {editing}"></span>'
 
     def _asking(self, page: PageState) -> Changes:
         """The line above the composer: that an earlier question is edited, or whether to delete."""
@@ -209,8 +213,12 @@ def engine_words(configuration: Configuration, t: Translator) -> str:
     target = configuration.target
     if not target.endpoint:
         return t("engine.embedded")
-    model = f"`{target.model.replace('`', '')}`" if target.model else t("engine.first-model")
-    return t("engine.endpoint", model=model, endpoint=f"`{target.endpoint.replace('`', '')}`")
+    model = _as_code(target.model) if target.model else t("engine.first-model")
+    return t("engine.endpoint", model=model, endpoint=_as_code(target.endpoint))
+
+
+def _as_code(name: str) -> str:
+    return f"`{' '.join(name.split()).replace('`', '')}`"
 
 
 def _composer_text(placeholder: str) -> gr.Textbox:

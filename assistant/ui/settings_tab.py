@@ -5,7 +5,6 @@ from __future__ import annotations
 import types
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal, Union, get_args, get_origin
 
 import gradio as gr
@@ -17,6 +16,7 @@ from assistant.i18n import Translator
 from assistant.keyrings import KeyringName
 from assistant.settings import Settings
 from assistant.ui.chat import engine_words
+from assistant.ui.links import as_html
 from assistant.ui.theme import theme_mark
 from assistant.ui.wiring import Changes, chain, wire
 
@@ -246,5 +246,5 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
 
 
 def _sentences(sentences: list[str], mood: Literal["good", "bad", "plain"]) -> str:
-    shown = " ".join(f"<p>{escape(sentence)}</p>" for sentence in sentences if sentence)
+    shown = " ".join(f"<p>{as_html(sentence)}</p>" for sentence in sentences if sentence)
     return f'<div class="hearth-result hearth-{mood}">{shown}</div>'
