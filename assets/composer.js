@@ -4,7 +4,9 @@
   "use strict";
   const one = (selector) => document.querySelector(selector);
   const field = () => one("#chat-input textarea");
-  const isRunning = () => one("#chat-live")?.childElementCount > 0;
+  // transcript.js sets and takes away the same class, as answers begin and end. Send and Stop go by it.
+  const run = (isRunning) => document.body.classList.toggle("hearth-running", isRunning);
+  const isRunning = () => document.body.classList.contains("hearth-running");
 
   const put = (words) => {
     const place = field();
@@ -33,18 +35,19 @@
   const ask = async (chat, text, edit) => {
     put("");
     tell("");
-    let told = null;
+    run(true);
     try {
       const answer = await fetch("/ask", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ chat, text, edit }),
       });
-      told = await answer.json().catch(() => ({}));
-      if (!answer.ok) giveBack(text, told.error ?? window.hearth.words.unasked);
-      else if (told.draft && !field()?.value) put(told.draft);
-    } catch {
-      giveBack(text, window.hearth.words.unasked);
+      const told = await answer.json().catch(() => ({}));
+      if (!answer.ok) throw new Error(told.error ?? window.hearth.words.unasked);
+      if (told.draft && !field()?.value) put(told.draft);
+    } catch (fault) {
+      run(one("#chat-live").childElementCount > 0);
+      giveBack(text, fault instanceof TypeError ? window.hearth.words.unasked : fault.message);
     }
     one("#look")?.click();
   };

@@ -50,13 +50,13 @@ class ChatTab:
             with gr.Row(elem_id="composer-box", equal_height=False):
                 self.text = _composer_text(t("chat.placeholder"))
                 self._send = gr.Button(t("chat.send"), elem_id="chat-send", variant="primary", scale=0)
-                self._stop = gr.Button(t("chat.stop"), elem_id="chat-stop", variant="stop", scale=0, visible=False)
+                self._stop = gr.Button(t("chat.stop"), elem_id="chat-stop", variant="stop", scale=0)
             with gr.Row(elem_id="composer-foot"):
                 self.engine_line = gr.Markdown(engine_words(configuration, t), elem_id="engine-line", container=False)
             self._target = gr.Markdown(elem_id="chat-target", container=False)
             self._look = gr.Button("look", elem_id="look")  # pressed by transcript.js when the feed says so
         self.outputs = [
-            *(self.state, self._greeting, self._send, self._stop, self._notice, self.engine_line, self.text),
+            *(self.state, self._greeting, self._notice, self.engine_line, self.text),
             *(self._asks, self._question, self._yes, self._target),
             *sidebar.outputs,
         ]
@@ -161,27 +161,26 @@ class ChatTab:
             sidebar = await self._sidebar.changes(page)
         except HearthError:
             sidebar: Changes = {}  # the chat goes on without it
-        is_running = conversation is not None and conversation.is_running
-        is_empty = conversation is None or not (conversation.settled or is_running)
-        if is_running:
+        if conversation is not None and conversation.is_running:
             page.editing = ""  # it has been asked
         return {
             **sidebar,
             **self.told(self._configuration.notice),
             **self._asking(page),
-            self._greeting: gr.update(value=self._welcome(conversation), visible=is_empty),
-            self._send: gr.update(visible=not is_running),
-            self._stop: gr.update(visible=is_running),
+            self._greeting: self._welcome(conversation),
             self._target: self._marks(page),
             self.engine_line: self._foot_words(conversation),
         }
 
     def _marks(self, page: PageState) -> str:
-        """What the scripts have to do: show this chat, in it go to this message, ask this question anew."""
-        chat = f"hearth-chat-{page.conversation.id}" if page.conversation else ""
+        """What the scripts have to do: show this chat, in it go to this message, ask this question anew; and the title
+        that the chat has on paper."""
+        if page.conversation is None:
+            return ""
         target = f"hearth-target-{page.target}" if page.target else ""
         editing = f"hearth-edits-{page.editing}" if page.editing else ""
-        return f'<span class="{chat} {target} {editing}"></span>'
+        title = as_html(page.conversation.title or self._t("sidebar.untitled"))
+        return f'<span class="hearth-chat-{page.conversation.id} {target} {editing}" title="{title}"></span>'
 
     def _asking(self, page: PageState) -> Changes:
         """The line above the composer: that an earlier question is edited, or whether to delete."""

@@ -32,9 +32,10 @@ MOST_READERS = 24  # more pages than people look at; who opens a thousand must n
 
 
 class Feed:
-    """Serves `/feed/CHAT/MESSAGE`, a stream of frames of that chat from the message (or "-") on, and `/more/READER`,
-    after which the stream of that reader shows more of what came earlier. `/ask` takes a question as JSON: `chat`,
-    `text` and, where an earlier question is edited, its id in `edit`; it gives the chat's draft, or in `error` why not.
+    """Serves `/feed/CHAT/MESSAGE`, a stream of frames of that chat from the message on (or "-", or
+    transcript.WHOLE), and `/more/READER`, after which the stream of that reader shows more of what came earlier. `/ask`
+    takes a question as JSON: `chat`, `text` and, where an earlier question is edited, its id in `edit`; it gives the
+    chat's draft, or in `error` why not.
 
     A frame may also say that something around the messages has changed, for the page to ask Gradio about: "stirred", of
     the chat, and "banner", once `banner` gives other words.

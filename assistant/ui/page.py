@@ -52,6 +52,7 @@ SHORTCUTS = {  # what commands.js listens to; on a Mac, Cmd stands for Ctrl
     "next": "Alt ↓",
     "sidebar": "Ctrl B",
     "write": "Shift Esc",
+    "print": "Ctrl P",
     "list": "Ctrl /",
 }
 
