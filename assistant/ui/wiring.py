@@ -42,6 +42,13 @@ def wire(
     )
 
 
+def chain(event: Any, handler: Callable[..., Any], *, inputs: Sequence[Any] = (), outputs: Sequence[Any] = ()) -> Any:
+    """Runs `handler` once the page has what the handlers of `event` gave it, a result of `wire` or `chain`."""
+    return event.then(
+        handler, list(inputs), list(outputs), show_progress="hidden", api_visibility="private", queue=False
+    )
+
+
 def _never_silent(handler: Callable[..., AsyncGenerator[Changes]], outputs: Sequence[Any]) -> Callable[..., Any]:
     """The handler, saying "no change" where it would yield nothing: Gradio 6.31 then empties every output."""
 
