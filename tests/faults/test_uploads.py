@@ -101,11 +101,15 @@ def test_rows_13_and_14_no_file_of_elsewhere_is_read_by_any_route(hearth: Besieg
             target = (route + spelled).replace(" ", "%20")
             if target.partition("?")[0].replace("%2e", ".").replace("%2f", "/").strip("/.") == "":
                 continue  # another spelling of the page itself
-            began = time.monotonic()
-            answer = hearth.ask(target, cookie=cookie)
+            for _ in range(3):  # a busy machine may be late once
+                began = time.monotonic()
+                answer = hearth.ask(target, cookie=cookie)
+                seconds = time.monotonic() - began
+                if seconds < 1:
+                    break
             assert answer.status in expected, target
             assert len(answer.body) < 200
-            assert time.monotonic() - began < 1, target
+            assert seconds < 1, target
 
 
 def test_row_15_a_planted_link_pipe_or_folder_is_not_followed(hearth: Besieged) -> None:
