@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from tests.conftest import Served, eventually, hearth
-from tests.desktop.conftest import Opened, Screen
+from tests.desktop.conftest import Opened
+from tests.desktop.screen import Screen
 
 pytestmark = pytest.mark.desktop
 OpenWindow = Callable[..., Opened]
