@@ -15,6 +15,8 @@ from tests.benchmarks.speed.processes import ended, launched, module_command
 from tests.benchmarks.speed.text import history
 from tests.conftest import hearth_command
 
+ENGINE_TOKENS = 200  # the longest answer of the built-in engine
+
 
 @dataclass(frozen=True)
 class Served:
@@ -41,6 +43,7 @@ class Contender:
     roots: str
     settled: str
     answers: str
+    is_over: str = "true"  # in JavaScript, once words have come: whether no more will
 
     @contextmanager
     def serving(self, endpoint: str, messages: int = 0) -> Iterator[Served]:
@@ -71,15 +74,17 @@ def _hearth(endpoint: str, messages: int, folder: Path) -> list[str]:
 
 def bundle(executable: Path) -> Contender:
     """Hearth as it is handed out."""
-    return replace(
-        HEARTH, name="bundle", command=lambda *given: [str(executable), *_hearth_arguments(*given)]
-    )
+    return replace(HEARTH, name="bundle", command=lambda *given: [str(executable), *_hearth_arguments(*given)])
 
 
 def _hearth_arguments(endpoint: str, messages: int, folder: Path) -> list[str]:
     data = folder / "data"
     make_one(data, history(messages))
-    settings = {"version": 1, "temperature": 0.0, "max_tokens": 256}  # the built-in engine says the same each time
+    settings = {
+        "version": 1,
+        "temperature": 0.0,
+        "max_tokens": ENGINE_TOKENS,
+    }  # the built-in engine says the same each time
     (data / "settings.json").write_text(json.dumps({} if endpoint else settings), encoding="utf-8")
     return ["serve", "--data-dir", str(data), *(["--endpoint", endpoint, "--model", "fake"] if endpoint else [])]
 
@@ -87,7 +92,12 @@ def _hearth_arguments(endpoint: str, messages: int, folder: Path) -> list[str]:
 FLOOR = Contender("floor", _floor, "#input", "#chat", "#chat", "#chat p:nth-of-type(even)")
 STOCK = Contender("stock", _stock, "[data-testid=textbox], textarea", "#chat", "#chat", "#chat [data-testid=bot]")
 HEARTH = Contender(
-    "hearth", _hearth, "#chat-input textarea", "#chat-live, #chat-settled", "#chat-settled",
+    "hearth",
+    _hearth,
+    "#chat-input textarea",
+    "#chat-live, #chat-settled",
+    "#chat-settled",
     "[data-testid=bot] .hearth-prose, [data-testid=bot] .hearth-plain",
-)  # fmt: skip
+    "!document.querySelector('#chat-live').textContent && !document.querySelector('#chat-stop')",
+)
 CONTENDERS = {contender.name: contender for contender in (FLOOR, STOCK, HEARTH)}

@@ -21,11 +21,11 @@ from assistant.events import TextDelta, UsageReported
 from assistant.messages import user
 from assistant.paths import starter_model
 from tests.benchmarks.speed.browser import chromium, comes_true, new_page
-from tests.benchmarks.speed.contenders import HEARTH
+from tests.benchmarks.speed.contenders import ENGINE_TOKENS, HEARTH
 from tests.benchmarks.speed.start import ARRIVAL, answered, usable_at, watching
 
+# So long a story that each answer is cut, and has as many tokens through the page as without it.
 QUESTION = "Tell me a very long story about a lighthouse, its keeper and the sea."
-TOKENS = 256  # each answer is cut there: as many through the page as without it
 QUIET_SECONDS = 4.0  # between two: the chat's title has come
 
 
@@ -51,6 +51,10 @@ class Pair:
     own: float
     through_page: float | None  # None: no answer was seen
     is_same_text: bool
+
+    @property
+    def times(self) -> float | None:
+        return self.through_page and self.through_page / self.straight
 
 
 def engine(rounds: int) -> Iterator[Pair]:
@@ -80,7 +84,7 @@ def _through(page: Page, *, is_first: bool) -> float | None:
         page.evaluate("arrival.forget()")
     page.locator(HEARTH.input).fill(QUESTION)
     page.locator(HEARTH.input).press("Enter")
-    words = answered(page)
+    words = answered(page, HEARTH)
     return words and words[1] - words[0]
 
 
@@ -103,7 +107,7 @@ def _straight() -> Iterator[Callable[[str], Straight]]:
         async def ask(question: str) -> Straight:
             moments: list[float] = []
             text, usage = "", UsageReported(None, None, None)
-            options = GenerationOptions(temperature=0.0, max_tokens=TOKENS)
+            options = GenerationOptions(temperature=0.0, max_tokens=ENGINE_TOKENS)
             async for event in built_in.stream([user(question)], options):
                 if isinstance(event, TextDelta):
                     moments.append(monotonic())

@@ -48,11 +48,13 @@ class Pixels:
 
 @contextmanager
 def pixels() -> Iterator[Pixels]:
-    with tempfile.TemporaryDirectory() as folder, running_screen("-fbdir", folder) as screen:
-        with (Path(folder) / "Xvfb_screen0").open("rb") as file:
-            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            yield Pixels(screen, memory)
-            memory.close()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_screen("-fbdir", folder) as screen,
+        (Path(folder) / "Xvfb_screen0").open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory,
+    ):
+        yield Pixels(screen, memory)
 
 
 def accent() -> str:
