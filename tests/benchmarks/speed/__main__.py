@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
+import sys
 from pathlib import Path
 
 from tests.benchmarks.speed import table
@@ -47,6 +49,7 @@ def main() -> None:
         turns=told.turns,
         executable=told.bundle and told.bundle.resolve(),
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     print(table.machine(), flush=True)
     for what in told.what.split(","):
         print(f"\n{what}", flush=True)
