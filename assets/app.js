@@ -3,15 +3,18 @@
   "use strict";
   const NEAR_BOTTOM_PX = 80;
 
-  // Theme: the server leaves a mark; "system" follows the system and its changes.
+  // Theme: the server leaves a mark; "system" follows the system and its changes. Paper is light.
+  let isOnPaper = false;
   const systemIsDark = window.matchMedia("(prefers-color-scheme: dark)");
   const applyTheme = () => {
     const mark = document.querySelector("#theme-mark [class*='hearth-theme-']");
     const choice = mark ? mark.className.match(/hearth-theme-(\w+)/)[1] : "system";
-    const dark = choice === "dark" || (choice === "system" && systemIsDark.matches);
+    const dark = !isOnPaper && (choice === "dark" || (choice === "system" && systemIsDark.matches));
     if (document.body.classList.contains("dark") !== dark) document.body.classList.toggle("dark", dark);
   };
   systemIsDark.addEventListener("change", applyTheme);
+  addEventListener("beforeprint", () => { isOnPaper = true; applyTheme(); });
+  addEventListener("afterprint", () => { isOnPaper = false; applyTheme(); });
 
   // Scrolling: the page stays at its end while an answer grows, unless the reader went up.
   let following = true;

@@ -34,6 +34,12 @@
     const verb = command.split("/")[0];
     if (link.closest("#chat-column") && !ofMessages.includes(verb)) return; // a model wrote it
     if (hereOnly[verb]) { hereOnly[verb](); return; }
+    if (verb === "print") {
+      const id = command.split("/")[1];
+      if (id !== window.hearth.transcript.chat()) send(`open/${id}`);
+      window.hearth.print(id);
+      return;
+    }
     send(command);
     if (verb === "delete") setTimeout(() => one("#look")?.click(), UNDO_MS);
     if (showsAnotherChat.includes(verb)) {
@@ -99,6 +105,7 @@
     "alt+arrowup": () => step(-1),
     "alt+arrowdown": () => step(1),
     "shift+escape": compose,
+    "ctrl+p": () => window.hearth.print(),
   };
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !event.shiftKey) {

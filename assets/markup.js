@@ -107,7 +107,8 @@
     for (; line < to && !state.isEmpty(line); line += 1) {
       const begin = line === from ? start + 2 : state.bMarks[line] + state.tShift[line];
       const end = state.src.slice(begin, state.eMarks[line]).trimEnd();
-      if (!end.endsWith(kind[1])) continue;
+      const mayEndLater = state.env.grows && line + 1 >= state.lineMax; // so nothing in it begins another block
+      if (!end.endsWith(kind[1]) && !mayEndLater) continue;
       if (!silent) {
         const token = state.push("maths_block", "", 0);
         token.content = state.src.slice(start, state.eMarks[line]).trimEnd();
@@ -146,9 +147,9 @@
     return true;
   };
 
-  // The blocks of a text: HTML, and the line each begins in.
-  const blocksOf = (text) => {
-    const env = {};
+  // The blocks of a text: HTML, and the line each begins in. `grows` says that more lines will follow.
+  const blocksOf = (text, grows = false) => {
+    const env = { grows };
     const tokens = markdown.parse(text, env);
     const blocks = [];
     let start = 0;
@@ -248,7 +249,7 @@
     // A block is complete once a line of the next one is.
     _settle() {
       const whole = this.text.slice(this._done, this.text.lastIndexOf("\n") + 1);
-      const last = blocksOf(whole).at(-1);
+      const last = blocksOf(whole, true).at(-1);
       if (!last) return;
       let at = 0;
       for (let line = 0; line < last.line; line += 1) at = whole.indexOf("\n", at) + 1;

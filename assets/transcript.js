@@ -9,7 +9,7 @@
   const LONGEST_WAIT_MS = 250;
   const AGAIN_MS = 1000;
   const SPOKEN = 3;
-  const STALE_MS = 500;
+  const WHOLE = "all"; // see transcript.py
   const MOST_CARDS = 80; // beyond this, a page that stands at the end begins anew from there
 
   const one = (selector) => document.querySelector(selector);
@@ -28,6 +28,7 @@
   let chat = "";
   let hasMore = false;
   let isAsking = false;
+  let isWhole = false; // for print.js
 
   const sectionElement = ([kind, title, isOpen]) => {
     if (kind === "thought") {
@@ -109,6 +110,7 @@
     if ("more" in frame) { hasMore = frame.more; isAsking = false; one("#chat-earlier").hidden = !hasMore; }
     if (frame.live === null) { live = null; place.replaceChildren(); }
     else if (frame.live) grow(place, frame.live);
+    if ("live" in frame) document.body.classList.toggle("hearth-running", Boolean(live));
     document.dispatchEvent(new Event("hearth-drawn"));
     askForMore();
   };
@@ -169,9 +171,8 @@
     waiting = [];
     frames.forEach(apply);
     if (frames.some((frame) => frame.stirred)) one("#look")?.click();
-    else setTimeout(lookIfStale, STALE_MS);
     if (frames.some((frame) => frame.banner)) one("#banner-look")?.click();
-    if (order.length > MOST_CARDS && !live && isAtEnd()) follow(chat, "");
+    if (order.length > MOST_CARDS && !live && !isWhole && isAtEnd()) follow(chat, "");
     restUntil = now + Math.min(LONGEST_WAIT_MS, COST_FACTOR * (performance.now() - now));
   };
   const take = (frame) => {
@@ -182,8 +183,6 @@
     else requestAnimationFrame(draw);
   };
 
-  // What stands around the messages is Gradio's to show. Answers to two requests may come in either order.
-  const lookIfStale = () => { if (Boolean(one("#chat-stop")) !== Boolean(live)) one("#look")?.click(); };
   const isAtEnd = () => {
     const { scrollHeight, scrollTop, clientHeight } = document.scrollingElement;
     return scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
@@ -207,6 +206,7 @@
   const follow = (id, target) => {
     feed?.close();
     reader = "";
+    isWhole = target === WHOLE;
     if (id !== chat && !target) document.dispatchEvent(new Event("hearth-chat"));
     chat = id;
     const source = feed = new EventSource(`/feed/${id}/${target || "-"}`);
@@ -237,6 +237,14 @@
       one("#banner-look")?.click();
     }
   });
+
+  // For print.js: from the first message on, however long that is, until the page is to be as before.
+  window.hearth.transcript = {
+    chat: () => chat,
+    showWhole: () => follow(chat, WHOLE),
+    isWhole: () => isWhole && order.length > 0 && !hasMore && waiting.length === 0 && !isDue,
+    showEnd: () => { if (isWhole) follow(chat, ""); },
+  };
 
   // Which chat, and which message of it: the server leaves a mark.
   let followed = "";

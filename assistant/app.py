@@ -7,7 +7,7 @@ import logging
 import sys
 import threading
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WARM_UP_SECONDS = 1.5
+
 
 class App:
     """One Hearth on one profile. Use from one event loop."""
@@ -59,10 +61,19 @@ class App:
         self._guard: Guard | None = None
 
     def asgi(self, port: int) -> ASGIApp:
-        """The page behind the guard, for a server that listens on 127.0.0.1:`port`. Imports Gradio: takes seconds, so
-        call it in a thread. Its lifespan starts the engine, and at its end saves running answers and ends everything,
-        so that `uvicorn.Config(app.asgi(port), lifespan="on")` is all a server needs. Raises StoreError, StartError."""
+        """The page behind the guard, for a server that listens on 127.0.0.1:`port`. Imports Gradio: takes a second, so
+        call it in a thread. The built-in engine loads its model meanwhile. The page's lifespan waits for it, and at its
+        end saves running answers and ends everything, so that `uvicorn.Config(app.asgi(port), lifespan="on")` is all a
+        server needs. Raises StoreError, StartError."""
         self._make_folders()
+        try:
+            self._load_model()
+            return self._page(port)
+        except BaseException:
+            asyncio.run(self.aclose())
+            raise
+
+    def _page(self, port: int) -> Guard:
         is_ending = threading.Event()
         backups = Backups(self.profile.database, self.profile.backups, is_ending=is_ending.is_set)
         opened = open_chats(self.profile.database, backups)  # first: what is wrong with the data is told at once
@@ -80,16 +91,18 @@ class App:
         @asynccontextmanager
         async def lifespan(_: object) -> AsyncGenerator[None]:
             warming = asyncio.create_task(self._warm_up())
-            await conversations.erase_deleted()
-            caretaker.start()
-            yield
-            await asyncio.to_thread(caretaker.stop)
-            warming.cancel()
-            await asyncio.wait({warming})
-            await conversations.aclose()
-            await self.aclose()
-            store.close()
-            private.close()
+            try:
+                await conversations.erase_deleted()
+                caretaker.start()
+                yield
+                await asyncio.to_thread(caretaker.stop)
+            finally:
+                warming.cancel()
+                await asyncio.wait({warming})
+                await conversations.aclose()
+                await self.aclose()
+                store.close()
+                private.close()
 
         check = TargetCheck(test=self._test, models=self._models)
         page = build_page(
@@ -229,7 +242,16 @@ class App:
         finally:
             await engine.aclose()
 
+    def _load_model(self) -> None:
+        engine = self._choose().engine
+        if isinstance(engine, EmbeddedEngine):
+            with suppress(EngineError):  # told by `_warm_up`, or by the answer to the first question
+                engine.load()
+
     async def _warm_up(self) -> None:
+        """Once the page is there: loading the client's code would keep it waiting, and a first question that is quicker
+        loads it by itself."""
+        await asyncio.sleep(WARM_UP_SECONDS)
         try:
             await self._choose().engine.start()
         except EngineError as error:

@@ -22,6 +22,7 @@ from assistant.events import ReasoningDelta, TextDelta
 from assistant.i18n import ENGLISH, Translator
 from assistant.messages import user
 from assistant.paths import Profile
+from assistant.visible import visible
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,9 @@ class Report:
             lines.extend([f"    {check.cure}"] if check.cure else [])
         if self.endpoints:
             lines += ["", t("doctor.endpoints")]
-            lines += [f"  {seen.url} ({seen.kind}): {', '.join(seen.models) or '-'}" for seen in self.endpoints]
+            lines += [
+                f"  {seen.url} ({seen.kind}): {visible(', '.join(seen.models)) or '-'}" for seen in self.endpoints
+            ]
         return "\n".join(lines)
 
 

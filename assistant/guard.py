@@ -52,15 +52,13 @@ _PAGES = frozenset(
 _PAGE_PREFIXES = ("/assets/", "/static/", "/scripts/", "/feed/", "/more/", FILE_ROUTE)
 _UPLOAD = "/gradio_api/upload"
 _WITH_QUERY = frozenset({"/gradio_api/queue/data", "/gradio_api/upload_progress", _UPLOAD})  # else: deep links
-_CALLS = ("/gradio_api/queue/join", "/gradio_api/run/")
-_POSTS: tuple[tuple[str, bytes, int], ...] = (
-    # route (a prefix where it ends in "/"), content type, bytes
-    (_CALLS[0], b"application/json", CALL_LIMIT_BYTES),
-    (_CALLS[1], b"application/json", CALL_LIMIT_BYTES),
-    ("/gradio_api/cancel", b"application/json", SMALL_LIMIT_BYTES),
-    ("/gradio_api/reset", b"application/json", SMALL_LIMIT_BYTES),
-    (_UPLOAD, b"multipart/form-data", UPLOAD_LIMIT_BYTES),
-)
+_CALLS = frozenset({"/ask", "/gradio_api/queue/join", "/gradio_api/run/predict"})
+_POSTS = {  # route: content type, bytes
+    **dict.fromkeys(_CALLS, (b"application/json", CALL_LIMIT_BYTES)),
+    "/gradio_api/cancel": (b"application/json", SMALL_LIMIT_BYTES),
+    "/gradio_api/reset": (b"application/json", SMALL_LIMIT_BYTES),
+    _UPLOAD: (b"multipart/form-data", UPLOAD_LIMIT_BYTES),
+}
 
 # No Accept-Encoding: packing what travels within the machine costs more time than it saves.
 _HEADERS_IN = frozenset(
@@ -186,7 +184,7 @@ class Guard:
             if not (path in _PAGES or (path.startswith(_PAGE_PREFIXES) and _is_plain(path))):
                 return _NO_ROUTE
             return _TOO_LARGE if length else None
-        post = _post(path) if scope["method"] == "POST" else None
+        post = _POSTS.get(path) if scope["method"] == "POST" else None
         if post is None:
             return _NO_ROUTE
         content_type, limit = post
@@ -197,12 +195,12 @@ class Guard:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {})["was_let_in"] = True  # the server makes room for newcomers among the others
-        post = _post(scope["path"]) if scope["method"] == "POST" else None
+        post = _POSTS.get(scope["path"]) if scope["method"] == "POST" else None
         body = BoundedBody(receive, limit=post[1] if post else 0)
         if post is None:
             await self._answer(scope, body, send)
             return
-        is_call = scope["path"].startswith(_CALLS)
+        is_call = scope["path"] in _CALLS
         try:
             with self._bodies.one_more(declared_length(scope) or post[1] if is_call else 0) as has_room:
                 if not has_room:
@@ -233,14 +231,6 @@ class Guard:
         finally:
             if not answer.has_started:
                 await refuse(_TOO_LARGE if body.is_over else _BROKEN, scope, body.left, send)
-
-
-def _post(path: str) -> tuple[bytes, int] | None:
-    """Content type and bytes of the route that takes POSTs at `path`; None where there is none."""
-    for route, content_type, limit in _POSTS:
-        if path == route or (route.endswith("/") and path.startswith(route) and _is_plain(path)):
-            return content_type, limit
-    return None
 
 
 def _is_plain(path: str) -> bool:

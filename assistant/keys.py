@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from assistant.errors import SettingsError
@@ -178,7 +178,12 @@ class Keys:
                 return {}
         if not isinstance(content, dict):
             return {}
-        found = {str(k): None if v is None else str(v) for k, v in content.items()}  # pyright: ignore
+        found: dict[str, str | None] = {}
+        for origin, value in cast("dict[str, object]", content).items():
+            try:
+                found[origin] = None if value is None else check_key(str(value))
+            except SettingsError:  # a hand has been there; what cannot be sent is no key
+                log.warning("the key file holds what is no key")
         self._seen.update(value for value in found.values() if value)
         return found
 

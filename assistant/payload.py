@@ -173,8 +173,10 @@ def values(scope: Scope, name: bytes) -> list[bytes]:
 
 
 def declared_length(scope: Scope) -> int:
-    """Bytes that the request says it brings; a length that is no number counts as endless."""
+    """Bytes that the request says it brings; a length that is no number counts as endless, and so does one of two."""
     lengths = values(scope, b"content-length")
     if not lengths:
         return 0
+    if values(scope, b"transfer-encoding"):  # another reader may take the other one, and a short one hides a long body
+        return ENDLESS_BYTES
     return int(lengths[0]) if len(lengths) == 1 and len(lengths[0]) < 16 and lengths[0].isdigit() else ENDLESS_BYTES

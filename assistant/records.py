@@ -104,16 +104,24 @@ def insert_conversation(db: sqlite3.Connection, chat: StoredConversation) -> Non
     )
 
 
-def save_message(db: sqlite3.Connection, item: StoredMessage, conversation_id: str) -> None:
-    """Writes one message inside a transaction: a new one is added, a known one says what it says now."""
+_ADD = """
+    INSERT INTO messages (id, conversation_id, parent_id, role, parts, status, failure, model, created_at, origin)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_OR_CHANGE = """
+    ON CONFLICT (id) DO UPDATE SET
+        role = excluded.role, parts = excluded.parts, status = excluded.status,
+        failure = excluded.failure, model = excluded.model
+"""
+
+
+def save_message(
+    db: sqlite3.Connection, item: StoredMessage, conversation_id: str, *, must_be_new: bool = False
+) -> None:
+    """Writes one message inside a transaction: a new one is added, a known one says what it says now, or is an
+    IntegrityError where it must be new."""
     db.execute(
-        """
-        INSERT INTO messages (id, conversation_id, parent_id, role, parts, status, failure, model, created_at, origin)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT (id) DO UPDATE SET
-            role = excluded.role, parts = excluded.parts, status = excluded.status,
-            failure = excluded.failure, model = excluded.model
-        """,
+        _ADD if must_be_new else _ADD + _OR_CHANGE,
         (
             item.id,
             conversation_id,

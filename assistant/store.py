@@ -42,15 +42,13 @@ class Store:
         below one another; an id that is there already is a StoreError, and then nothing was added."""
         with self.database.writing() as db:
             insert_conversation(db, conversation)
-            for item in _parents_first(messages):
-                save_message(db, item, conversation.id)
+            _add(db, conversation.id, messages)
             db.execute("UPDATE conversations SET leaf_id = ? WHERE id = ?", (conversation.leaf_id, conversation.id))
 
     def add_messages(self, conversation_id: str, messages: Sequence[StoredMessage]) -> None:
         """Adds messages to a chat's tree, all or none; what the chat shows and when it changed stay as they are."""
         with self.database.writing() as db:
-            for item in _parents_first(messages):
-                save_message(db, item, conversation_id)
+            _add(db, conversation_id, messages)
 
     def conversation(self, conversation_id: str) -> StoredConversation | None:
         """The chat with this id, deleted ones too until they are erased; None where there is none."""
@@ -210,6 +208,15 @@ _DOWN = """
 """
 _JOINED = "JOIN messages m ON m.id = up.id LEFT JOIN usage u ON u.message_id = m.id"
 _MESSAGE = "m.*, u.message_id AS counted, u.prompt_tokens, u.completion_tokens, u.tokens_per_second"
+
+
+def _add(db: sqlite3.Connection, conversation_id: str, messages: Sequence[StoredMessage]) -> None:
+    """Adds messages inside a transaction. Those that were erased once are wanted again: else the next rotation of
+    snapshots would take them out of all of them."""
+    for item in _parents_first(messages):
+        save_message(db, item, conversation_id, must_be_new=True)
+    wanted = [(conversation_id,), *((item.id,) for item in messages)]
+    db.executemany("DELETE FROM erased WHERE id = ?", wanted)
 
 
 def erase_rows(db: sqlite3.Connection, message_ids: Iterable[str], attachments: Attachments | None) -> None:

@@ -29,17 +29,18 @@ LET_IN_SECONDS = 5.0
 
 def open_window(options: Options, private: PrivateFolder) -> int:
     """Shows the window until it is closed. A second start brings the first one's window to the front."""
+    instance = Instance(options.profile)
+    reply = instance.claim_or_ask("show")  # first of all: whoever starts a second time waits for nothing but this
+    if reply is not None and "address" not in reply:
+        return OK
     try:
         _check_machine()
     except StartError as error:
+        instance.release()
         if error.key in ("start-no-display", "start-display-refused") or not _has_browser():
             raise
         tell(error)
         return _in_browser(options, private)
-    instance = Instance(options.profile)
-    reply = instance.claim_or_ask("show")
-    if reply is not None and "address" not in reply:
-        return OK
     return _Desktop(options, private, instance, address=reply["address"] if reply else None).run()
 
 

@@ -6,6 +6,7 @@ import sys
 
 from assistant import create_app
 from assistant.i18n import ENGLISH as t
+from assistant.visible import visible
 from launcher.options import FAULT, OK, Options
 from launcher.process import PrivateFolder
 
@@ -20,7 +21,7 @@ def bring_in(options: Options, _: PrivateFolder) -> int:
         if count:
             print(t(key, count=count), file=sys.stderr)
     for item in report.skipped:
-        print(t("exchange.skipped", name=item.name, reason=item.reason(t)), file=sys.stderr)
+        print(visible(t("exchange.skipped", name=item.name, reason=item.reason(t))), file=sys.stderr)
     is_failure = bool(report.skipped) and not (report.added or report.grown or report.known)
     return FAULT if is_failure else OK
 

@@ -10,8 +10,10 @@ from collections.abc import Callable, Collection
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from assistant.redaction import conceal
+from assistant.visible import visible
 
 log = logging.getLogger("hearth")
 
@@ -56,12 +58,19 @@ def hide_keys(keys: Callable[[], Collection[str]]) -> None:
 
 
 class _Discreet(logging.Formatter):
-    """Takes keys out of the finished line, traceback and all: a server may echo one, a library may log what it sent."""
+    """Takes keys out of the finished line, traceback and all: a server may echo one, a library may log what it sent.
+    And nobody's words begin a line of their own, or turn one around: only a record does, and a traceback's stand in."""
 
     keys: Callable[[], Collection[str]] = tuple
 
     def format(self, record: logging.LogRecord) -> str:
         return conceal(super().format(record), self.keys())
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        return visible(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return "\n".join(f"    {visible(line)}" for line in super().formatException(ei).split("\n"))
 
 
 def _formatted(handler: logging.Handler) -> logging.Handler:

@@ -15,6 +15,7 @@ from pathlib import Path
 from assistant.errors import HearthError
 from assistant.i18n import ENGLISH as t
 from assistant.paths import Profile
+from assistant.visible import harmless
 
 log = logging.getLogger("hearth")
 
@@ -79,7 +80,7 @@ def parse(words: Sequence[str]) -> Options:
 def tell(error: HearthError) -> None:
     """A fault as two sentences on standard error, and in the log."""
     log.error("%s", error.message)
-    print(error.message, error.hint, file=sys.stderr)
+    print(harmless(f"{error.message} {error.hint}"), file=sys.stderr)
 
 
 def version() -> str:

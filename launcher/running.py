@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
+import gc
 import logging
-import sys
 from collections.abc import Callable
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import Any, Literal
 
 from assistant import create_app
 from assistant.paths import Profile
 from launcher.journal import hide_keys
+from launcher.lean_import import spare_gradio_its_rest
 from launcher.server import Server
 
 log = logging.getLogger(__name__)
@@ -33,6 +31,14 @@ class Running:
 
     def start(self, report: Callable[[Step], None]) -> str:
         """Builds and serves Hearth, telling each step, and gives the first one-time address."""
+        gc.disable()  # thousands of modules and no garbage: looking for some takes a fifth of the time
+        try:
+            return self._start(report)
+        finally:
+            gc.freeze()  # it all stays: later looks, in the middle of an answer, pass it over
+            gc.enable()
+
+    def _start(self, report: Callable[[Step], None]) -> str:
         report("data")
         self._app = create_app(self._profile, **self._choices)
         self._app.seal_process()
@@ -40,7 +46,7 @@ class Running:
         server = Server(on_death=self._on_death)
         try:
             report("interface")
-            spare_gradio_its_stubs()
+            spare_gradio_its_rest()
             asgi = self._app.asgi(server.port)
             report("server")
             server.start(asgi)
@@ -59,38 +65,3 @@ class Running:
         if self._server is not None:
             self._server.stop()
             self._server = None
-
-
-def spare_gradio_its_stubs() -> None:
-    """Half of Gradio's import is rewriting .pyi files for an editor. Replaces that one function before the components
-    load; where a new Gradio has none of that name, it starts the slow way."""
-    name = "gradio.component_meta"
-    if name in sys.modules or any(isinstance(finder, _StubSparer) for finder in sys.meta_path):
-        return
-    sys.meta_path.insert(0, _StubSparer(name))
-
-
-class _StubSparer:
-    """Finds one module as the others would, and takes its function out once it has been loaded."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG002
-        if name != self._name:
-            return None
-        sys.meta_path.remove(self)  # pyright: ignore[reportArgumentType]
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.loader is None:
-            return spec
-        load = spec.loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            load(module)
-            if hasattr(module, "create_or_modify_pyi"):
-                module.create_or_modify_pyi = lambda *_args, **_more: None  # type: ignore[attr-defined]
-            else:
-                log.info("this Gradio has no create_or_modify_pyi; it starts the slow way")
-
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec

@@ -7,13 +7,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from assistant.errors import StartError
 from assistant.i18n import ENGLISH as t
 from launcher.instance import Instance, Reply, Request
 from launcher.options import OK, Options
 from launcher.process import PrivateFolder
-from launcher.running import Running
+
+if TYPE_CHECKING:
+    from launcher.running import Running
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,8 @@ def serve(options: Options, private: PrivateFolder, *, show: Callable[[str], obj
         print(reply["address"], flush=True)
         show(reply["address"])
         return OK
+    from launcher.running import Running  # late: a second start has gone by now
+
     running = Running(options.profile, options.choices, on_death=ends.append)
     try:
         print(running.start(lambda step: log.info("start: %s", step)), flush=True)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from assistant import create_app
 from assistant.errors import HearthError, StartError
 from assistant.events import TextDelta, TurnFailed
+from assistant.visible import harmless
 from launcher.journal import hide_keys
 from launcher.options import FAULT, INTERRUPTED, OK, Options, tell
 from launcher.process import PrivateFolder
@@ -42,7 +43,7 @@ async def _ask(options: Options, question: str) -> int:
             match event:
                 case TextDelta(text):
                     has_begun = True
-                    print(text, end="", flush=True)
+                    print(harmless(text) if sys.stdout.isatty() else text, end="", flush=True)
                 case TurnFailed(error):
                     failure = error
                 case _:

@@ -64,11 +64,13 @@ class Window:
         called where another program destroyed it."""
         if sys.platform == "linux":
             from launcher.qt_guard import EndWithWindow, install, watch_for_lock  # late: it loads Qt
+            from launcher.qt_printing import watch_for_printing
 
             install(is_ours=self._is_ours, is_debug=self._is_debug)
             kept: list[EndWithWindow] = []
             self._window.events.before_show += lambda: kept.append(EndWithWindow(on_destroyed))
             self._window.events.before_show += lambda: watch_for_lock(is_ours=self._is_ours, on_locked=self._on_locked)
+            self._window.events.before_show += watch_for_printing
         webview.start(
             begin,
             gui=_BACK_ENDS.get(sys.platform),

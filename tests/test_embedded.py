@@ -246,6 +246,23 @@ def test_a_start_that_was_stopped_is_of_use_to_the_next_question(model: Path, lo
     with_engine(model, log_file, use)
 
 
+def test_a_model_that_was_loaded_ahead_answers_the_first_question(model: Path, log_file: Path):
+    """As it is at a start: the child is begun before there is an event loop."""
+    engine = EmbeddedEngine(model, log_file=log_file)
+    engine.load()
+    [ahead] = children()
+    engine.load()
+
+    async def run() -> None:
+        try:
+            assert any(isinstance(event, TextDelta) for event in await answer(engine))
+            assert children() == [ahead]
+        finally:
+            await engine.aclose()
+
+    asyncio.run(run())
+
+
 def test_closing_does_not_wait_for_a_model_that_loads(model: Path, log_file: Path):
     async def run() -> None:
         engine = EmbeddedEngine(model, log_file=log_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import struct
 import zipfile
@@ -20,6 +21,7 @@ from assistant.catalogue import Catalogue
 from assistant.database import Database
 from assistant.errors import StoreError
 from assistant.events import UsageReported
+from assistant.exchange import archive
 from assistant.exchange.exporter import Exporter
 from assistant.exchange.importer import Importer, ImportReport
 from assistant.i18n import ENGLISH
@@ -312,6 +314,37 @@ def test_a_bomb_is_not_unpacked(profile: Profile, tmp_path: Path) -> None:
     assert [item.key for item in report.skipped] == ["too-large"]
 
 
+def test_many_small_bombs_are_one(profile: Profile, tmp_path: Path) -> None:
+    entries = [(f"conversations-{number:03}.json", b"[" + b"1," * 2_400_000 + b"1]") for number in range(250)]
+    report = profile.bring_in(zip_of(tmp_path / "bombs.zip", *entries))
+    assert [item.key for item in report.skipped] == ["too-large"]
+
+
+def test_json_that_would_fill_the_memory_is_not_read(
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MOST_VALUES", 1000)
+    report = profile.bring_in(as_file(tmp_path / "conversations.json", [{}] * 1000))
+    assert [item.key for item in report.skipped] == ["too-large"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs named pipes")
+def test_a_pipe_is_not_waited_for(profile: Profile, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "conversations.json")
+    assert [item.key for item in profile.bring_in(tmp_path / "conversations.json").skipped] == ["unreadable"]
+
+
+def test_a_picture_that_is_shown_often_is_stored_once(profile: Profile, tmp_path: Path) -> None:
+    chat = chatgpt_chat()
+    shown: dict[str, Any] = {"content_type": "image_asset_pointer", "asset_pointer": "sediment://file_0001"}
+    content: dict[str, Any] = {"content_type": "multimodal_text", "parts": [shown] * 50}
+    chat["mapping"] = {"a": node("a", None, [], said("user", content))}
+    assert profile.bring_in(chatgpt_zip(tmp_path / "export.zip", chat)).added == 1
+    (message,) = profile.store.tree(profile.chats()[0].id)
+    assert len(message.message.parts) == 50
+    assert len([path for path in (profile.folder / "attachments").rglob("*") if path.is_file()]) == 1
+
+
 def test_an_archive_that_lies_about_a_size_is_refused(profile: Profile, tmp_path: Path) -> None:
     path = zip_of(tmp_path / "liar.zip", ("conversations.json", b" " * 8_000_000))
     content = bytearray(path.read_bytes())
@@ -371,6 +404,109 @@ def test_an_attachment_with_a_name_of_its_own_is_neither_read_nor_written(profil
     assert profile.files.read(Attachment("x", "y", stored_as)) is None
     with pytest.raises(StoreError):
         profile.files.put_as(stored_as, b"planted")
+
+
+def test_names_with_half_a_character_and_none_at_all_come_in_once(profile: Profile, tmp_path: Path) -> None:
+    chat = open_webui_chat()
+    chat["title"] = "Cut \ud83d"
+    said_there = chat["chat"]["history"]["messages"]
+    said_there["\ud800"] = {"role": "user", "content": "Odd", "parentId": None, "model": "\udfff"}
+    said_there[""] = {"role": "assistant", "content": "Odder", "parentId": "\ud800", "model": "m\ud800"}
+    path = as_file(tmp_path / "chats.json", [chat])
+    assert profile.bring_in(path).added == 1
+    assert profile.chats()[0].title == "Cut ?"
+    assert {item.message.text for item in profile.store.tree(profile.chats()[0].id)} >= {"Odd", "Odder"}
+    assert profile.bring_in(path) == ImportReport(known=1)
+
+
+def test_a_message_of_no_kind_keeps_its_words(profile: Profile, tmp_path: Path) -> None:
+    chat = chatgpt_chat()
+    chat["mapping"] = {"a": node("a", None, [], said("user", {"parts": ["Of no kind"]}))}
+    profile.bring_in(as_file(tmp_path / "conversations.json", [chat]))
+    assert profile.store.tree(profile.chats()[0].id)[0].message.text == "Of no kind"
+
+
+def test_a_deep_open_webui_chat_comes_in_whole(profile: Profile, tmp_path: Path) -> None:
+    chat = open_webui_chat()
+    chat["chat"]["history"] = {
+        "messages": {
+            f"m{i}": {"role": "user", "content": f"{i}", "parentId": f"m{i - 1}" if i else None}
+            for i in reversed(range(3000))
+        },
+        "currentId": "m2999",
+    }
+    assert profile.bring_in(as_file(tmp_path / "chats.json", [chat])).added == 1
+    (stored,) = profile.chats()
+    assert [item.message.text for item in profile.store.branch(stored.leaf_id)] == [f"{i}" for i in range(3000)]
+
+
+def test_a_claude_chat_whose_last_answer_used_a_tool_is_shown_to_its_end(profile: Profile, tmp_path: Path) -> None:
+    chat = claude_chat()
+    last = max(chat["chat_messages"], key=lambda item: len(item["content"]))
+    chat["chat_messages"] = chat["chat_messages"][: chat["chat_messages"].index(last) + 1]
+    chat["current_leaf_message_uuid"] = last["uuid"]
+    profile.bring_in(as_file(tmp_path / "conversations.json", [chat]))
+    (stored,) = profile.chats()
+    branch = profile.store.branch(stored.leaf_id)
+    assert (
+        branch[-1].origin == f"{last['uuid']}#{len([i for i in branch if str(i.origin).startswith(last['uuid'])]) - 1}"
+    )
+    assert len(branch) > len(chat["chat_messages"])
+
+
+def hearth_export(profile: Profile, change: Callable[[dict[str, Any]], object]) -> Path:
+    """What this profile exports, changed by somebody."""
+    told = json.loads(profile.export("theirs.json").read_text(encoding="utf-8"))
+    change(told["chats"][0])
+    return as_file(profile.folder.parent / "changed.json", told)
+
+
+def _in_a_ring(chat: dict[str, Any]) -> None:
+    chat["messages"][0]["parent_id"] = chat["messages"][-1]["id"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda chat: chat["messages"].append(chat["messages"][0]),
+        lambda chat: chat["messages"].pop(0),
+        _in_a_ring,
+    ],
+    ids=["an id that is there twice", "a parent that is missing", "a ring"],
+)
+def test_an_export_of_ours_whose_tree_is_none_is_refused(
+    profile: Profile, other: Profile, tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    profile.bring_in(as_file(tmp_path / "conversations.json", [claude_chat()]))
+    assert [item.key for item in other.bring_in(hearth_export(profile, change)).skipped] == ["damaged-chat"]
+    assert other.chats() == []
+
+
+def test_a_chat_that_claims_the_messages_of_another_changes_nothing(profile: Profile, tmp_path: Path) -> None:
+    profile.bring_in(as_file(tmp_path / "chats.json", [open_webui_chat()]))
+    before = profile.everything()
+
+    def claim(chat: dict[str, Any]) -> None:
+        chat["id"], chat["origin"] = new_id(), None
+        for item in chat["messages"]:
+            item["parts"] = [{"type": "text", "text": "Planted"}]
+
+    assert [item.key for item in profile.bring_in(hearth_export(profile, claim)).skipped] == ["damaged-chat"]
+    assert profile.everything() == before
+
+
+def test_a_chat_that_is_brought_back_after_it_was_erased_is_in_the_next_snapshots(
+    profile: Profile, tmp_path: Path
+) -> None:
+    profile.bring_in(as_file(tmp_path / "chats.json", [open_webui_chat()]))
+    path = profile.export("mine.json")
+    before = profile.everything()
+    profile.catalogue.delete(before[0][0].id)
+    profile.catalogue.erase_deleted()
+    assert profile.bring_in(path).added == 1
+    assert profile.everything() == before
+    with profile.store.database.reading() as db:
+        assert db.execute("SELECT count(*) FROM erased").fetchone()[0] == 0, "or a rotation would take it out of them"
 
 
 def test_one_damaged_chat_keeps_no_other_out(profile: Profile, tmp_path: Path) -> None:

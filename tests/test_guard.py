@@ -24,7 +24,7 @@ from assistant.guard import CODE_LIFE_SECONDS, Guard
 from assistant.payload import is_inside
 
 JSON = {"Content-Type": "application/json"}
-JOIN = "/gradio_api/queue/join"
+JOIN, RUN = "/gradio_api/queue/join", "/gradio_api/run/predict"
 UPLOAD = "/gradio_api/upload"
 MEGABYTE = 1_000_000
 
@@ -116,9 +116,9 @@ class House:
         assert parts.netloc == f"127.0.0.1:{self.port}"
         return f"{parts.path}?{parts.query}"
 
-    def join(self, **fields: object) -> Answer:
+    def join(self, *, route: str = JOIN, **fields: object) -> Answer:
         body = {"session_hash": "s", "fn_index": 0, "data": []} | fields
-        return self.ask(JOIN, method="POST", headers=JSON, body=json.dumps(body).encode())
+        return self.ask(route, method="POST", headers=JSON, body=json.dumps(body).encode())
 
 
 @dataclass
@@ -616,6 +616,13 @@ def test_a_fault_in_the_app_is_a_short_answer_with_all_headers(house: House) -> 
         ("PATCH", JOIN),
         ("HEAD", "/gradio_api/reset"),
         ("POST", "/gradio_api/run/../component_server"),
+        ("POST", "/gradio_api/run/other"),
+        ("POST", "/gradio_api/run/predict/"),
+        ("GET", "/gradio_api/run/predict"),
+        ("GET", "/gradio_api/heartbeat/x"),
+        ("POST", "/feed/x/-"),
+        ("GET", "/feed/../config"),
+        ("POST", "/gradio_api/queue/join/"),
     ],
 )
 def test_a_route_that_the_page_does_not_need_is_not_there(house: House, method: str, path: str) -> None:
@@ -751,7 +758,8 @@ def test_a_call_cannot_name_a_file_of_elsewhere(house: House) -> None:
     meta = {"meta": {"_type": "gradio.FileData"}}
     for path in filter(None, foreign_paths(house)):
         for file in ({"path": path, **meta}, {"path": path, "url": None}, {"path": path, "orig_name": "x"}):
-            assert_refused(house.join(data=[[{"content": file}]]), 400, house)
+            for route in (JOIN, RUN):
+                assert_refused(house.join(route=route, data=[[{"content": file}]]), 400, house)
 
 
 @pytest.mark.parametrize(
@@ -762,7 +770,8 @@ def test_a_call_cannot_make_the_server_fetch(house: House, url: object) -> None:
     path.write_bytes(b"x")
     for named in (str(path), "", None):
         file = {"path": named, "url": url, "meta": {"_type": "gradio.FileData"}}
-        assert_refused(house.join(data=[file]), 400, house)
+        for route in (JOIN, RUN):
+            assert_refused(house.join(route=route, data=[file]), 400, house)
 
 
 def test_without_an_upload_folder_no_file_is_served_or_named(tmp_path: Path) -> None:
@@ -808,7 +817,8 @@ def test_without_an_upload_folder_no_file_is_served_or_named(tmp_path: Path) -> 
     ],
 )
 def test_a_call_that_would_choke_a_handler_is_refused(house: House, body: bytes) -> None:
-    assert_refused(house.ask(JOIN, method="POST", headers=JSON, body=body), 400, house)
+    for route in (JOIN, RUN):
+        assert_refused(house.ask(route, method="POST", headers=JSON, body=body), 400, house)
 
 
 def test_a_long_message_is_let_in(house: House) -> None:
@@ -829,6 +839,7 @@ def test_an_upload_passes_untouched(house: House) -> None:
         (UPLOAD, "multipart/form-data; boundary=x", 201 * MEGABYTE),
         (UPLOAD, "multipart/form-data; boundary=x", 10**14),
         (JOIN, "application/json", 50 * MEGABYTE),
+        (RUN, "application/json", 50 * MEGABYTE),
         ("/gradio_api/cancel", "application/json", MEGABYTE),
     ],
 )

@@ -18,6 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from assistant.paths import Profile
+from launcher.instance import Instance
 from launcher.output import Both
 from tests.conftest import Served, eventually, hearth, hearth_command
 from tests.fake_endpoint import fake_endpoint
@@ -259,13 +261,21 @@ def test_ask_and_doctor_work_beside_a_running_hearth(serve: Serve) -> None:
     assert ended.stdout == "Yes.\n"
 
 
+LEAN = "from launcher.lean_import import spare_gradio_its_rest as spare; spare(); spare(); import gradio, sys;"
+
+
 def test_gradio_s_import_is_spared_its_stubs_and_the_name_is_still_there() -> None:
-    script = (
-        "from launcher.running import spare_gradio_its_stubs as spare; spare(); import gradio.component_meta as m;"
-        "print(m.create_or_modify_pyi.__name__)"
-    )
+    assert told(LEAN + "import gradio.component_meta as m; print(m.create_or_modify_pyi.__name__)") == "<lambda>"
+
+
+def test_gradio_s_import_leaves_pandas_alone_until_it_is_used() -> None:
+    used = "import pandas; print(pandas.DataFrame([[1, 2]]).shape, 'pandas.core' in sys.modules)"
+    assert told(LEAN + "print('pandas.core' in sys.modules);" + used) == "False\n(1, 2) True"
+
+
+def told(script: str) -> str:
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert ended.stdout.strip() == "<lambda>"
+    return ended.stdout.strip()
 
 
 @pytest.mark.parametrize("question", ["", "  ", "-"])
@@ -320,6 +330,31 @@ def test_only_what_shows_a_page_loads_gradio_or_the_window(tmp_path: Path, comma
             [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60, check=True
         )
     assert ended.stderr.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize(("command", "reply"), [("serve", {"address": "http://a"}), ("window", {"shown": True})])
+def test_a_second_start_loads_nothing_before_the_first_has_answered(
+    tmp_path: Path, command: str, reply: dict[str, object]
+) -> None:
+    profile = Profile(tmp_path / "data")
+    profile.create()
+    first = Instance(profile)
+    assert first.claim()
+    first.answer(tmp_path, lambda _: reply)
+    script = (
+        "import sys; from launcher.__main__ import main; code = main(sys.argv[1:]);"
+        "heavy = {'gradio', 'webview', 'PySide6', 'uvicorn', 'openai', 'pydantic', 'sqlite3', 'asyncio'};"
+        "print(code, heavy & set(sys.modules), file=sys.stderr)"
+    )
+    words = [*(["serve"] if command == "serve" else []), "--data-dir", str(profile.data_dir)]
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60, check=True
+        )
+    finally:
+        first.release()
+    assert ended.stderr.splitlines()[-1] == "0 set()"
+    assert ended.stdout.strip() == reply.get("address", "")
 
 
 def test_a_stream_that_is_open_does_not_delay_the_end(serve: Serve) -> None:

@@ -48,6 +48,12 @@ class EmbeddedEngine:
         """llama.cpp's server does."""
         return True
 
+    def load(self) -> None:
+        """Starts the child and does not wait: it loads its model beside whatever comes next. For any thread, before
+        there is an event loop. Raises EngineError."""
+        if self._model_path is not None and self._process is None:
+            self._process = self._spawned(self._model_path)
+
     async def start(self) -> None:
         """Starts the child and waits until it answers; a running one stays. Meanwhile loads the client's code."""
         await asyncio.gather(self._running(), asyncio.to_thread(load_client))

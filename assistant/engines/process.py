@@ -48,7 +48,9 @@ class EngineProcess:
         check_model_file(model)
         order = Order(str(model), model_id, secrets.token_urlsafe(32), context_tokens)
         with _private_log(log_file) as log:
-            return EngineProcess(_spawn(log), order, ready_seconds=ready_seconds)
+            process = _spawn(log)
+        _tell(process, order)
+        return EngineProcess(process, order, ready_seconds=ready_seconds)
 
     def ready(self) -> Address:
         """Waits until the child answers; at once where it does. Raises ModelMissing for a model that cannot be loaded
@@ -125,16 +127,20 @@ def _environment(ours: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def _tell(process: subprocess.Popen[bytes], order: Order) -> None:
+    orders = cast("IO[bytes]", process.stdin)
+    with contextlib.suppress(OSError):  # it ended already: its empty answer will say so
+        orders.write(json.dumps(asdict(order)).encode("utf-8") + b"\n")
+        orders.flush()
+
+
 def _address(process: subprocess.Popen[bytes], order: Order, *, ready_seconds: float) -> Address:
-    """Gives the order and waits for the port. A timer ends a child that is silent, and with it the waiting."""
-    orders, answers = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+    """Waits for the port. A timer ends a child that is silent, and with it the waiting."""
+    answers = cast("IO[bytes]", process.stdout)
     began = monotonic()
     timer = threading.Timer(ready_seconds, process.kill)
     timer.start()
     try:
-        with contextlib.suppress(OSError):  # it ended already: the empty answer below says so
-            orders.write(json.dumps(asdict(order)).encode("utf-8") + b"\n")
-            orders.flush()
         line = answers.readline()
     finally:
         timer.cancel()

@@ -6,6 +6,7 @@ import json
 import stat
 import zipfile
 import zlib
+from bisect import bisect_left
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,8 @@ LARGEST_JSON = 1_000_000_000
 LARGEST_FILE = 200_000_000
 LARGEST_RATIO = 300  # JSON of chats shrinks to a fifth or a tenth; a bomb to a thousandth
 SMALL = 5_000_000
+LARGEST_GROWTH = 20  # of a whole archive beyond the largest JSON: many small bombs are one, too
+MOST_VALUES = 50_000_000  # in a JSON file: a gigabyte of "{}," would be many in memory
 
 
 class Archive:
@@ -26,11 +29,15 @@ class Archive:
     def __init__(self, names: list[str], read: Callable[[str, int], bytes], refused: list[str]) -> None:
         self.names, self.refused = names, refused
         self._read = read
+        self._sorted = sorted((PurePosixPath(name).name, name) for name in names)
 
     def json(self, name: str) -> Any:
         """An entry's JSON. Raises Unreadable."""
+        content = self._read(name, LARGEST_JSON)
+        if sum(content.count(mark) for mark in (b",", b"{", b"[")) > MOST_VALUES:
+            raise Unreadable("too-large", name=name)
         try:
-            return json.loads(self._read(name, LARGEST_JSON).decode("utf-8-sig"))
+            return json.loads(content.decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
             raise Unreadable("not-json", name=name) from error
 
@@ -46,13 +53,14 @@ class Archive:
         read."""
         if not wanted:
             return None
-        for name in self.names:
-            if PurePosixPath(name).name.startswith(wanted):
-                try:
-                    return FileBeside(PurePosixPath(name).name, self._read(name, LARGEST_FILE))
-                except Unreadable:
-                    return None
-        return None
+        place = bisect_left(self._sorted, (wanted,))
+        if place == len(self._sorted) or not self._sorted[place][0].startswith(wanted):
+            return None
+        short, name = self._sorted[place]
+        try:
+            return FileBeside(short, self._read(name, LARGEST_FILE))
+        except Unreadable:
+            return None
 
 
 @contextmanager
@@ -61,6 +69,8 @@ def opened(path: Path) -> Generator[Archive]:
     try:
         if path.is_dir():
             yield _folder(path)
+        elif path.exists() and not path.is_file():  # a pipe would be waited for
+            raise Unreadable("unreadable", name=path.name, reason="no file")
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as file:
                 yield _zip(file)
@@ -76,6 +86,9 @@ def _zip(file: zipfile.ZipFile) -> Archive:
     entries = file.infolist()
     if len(entries) > MOST_ENTRIES:
         raise Unreadable("too-many-entries", limit=MOST_ENTRIES)
+    packed = sum(entry.compress_size for entry in entries)
+    if sum(entry.file_size for entry in entries) > LARGEST_JSON + LARGEST_GROWTH * packed:
+        raise Unreadable("too-large", name=PurePosixPath(file.filename or "?").name)
     names: list[str] = []
     refused: list[str] = []
     known: set[str] = set()

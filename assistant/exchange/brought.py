@@ -67,13 +67,13 @@ def chat(
     moment = created_at or messages[0].created_at
     conversation = StoredConversation(
         chat_id or new_id(),
-        title.strip() or messages[0].message.text[:60],
+        _whole(title.strip() or messages[0].message.text[:60]),
         leaf,
         titled_by=titled_by,
         folder=folder,
         is_pinned=is_pinned,
         is_archived=is_archived,
-        origin=origin,
+        origin=_whole(origin),
         created_at=moment,
         updated_at=updated_at or max(item.created_at for item in messages),
     )
@@ -91,7 +91,13 @@ def message(
 ) -> StoredMessage:
     """A message with an id of its own."""
     moment = created_at or datetime.now(UTC)
-    return StoredMessage(new_id(), parent_id, said, status, model, origin=origin, created_at=moment)
+    named = _whole(model) if model else None
+    return StoredMessage(new_id(), parent_id, said, status, named, origin=_whole(origin), created_at=moment)
+
+
+def _whole(name: str) -> str:
+    """A name without halves of characters, such as an emoji that was cut: a column holds none. (Messages may.)"""
+    return name.encode("utf-8", "replace").decode()
 
 
 def mapping(value: Any) -> Data:
@@ -114,7 +120,7 @@ def moment(value: Any) -> datetime | None:
     try:
         if isinstance(value, str):
             found = datetime.fromisoformat(value)
-            return found if found.tzinfo else found.replace(tzinfo=UTC)
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
             return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
     except (ValueError, OverflowError, OSError):

@@ -37,12 +37,12 @@ def read_chat(data: Any, find: FindFile) -> Brought:
     if not nodes or not source_id:
         raise Unreadable("no-messages")
     chat_id = new_id()
-    files: dict[str, bytes] = {}
+    files = _Files(chat_id, find)
     ids: dict[str, str | None] = {}  # where a node's children hang: itself, or its parent's place if it says nothing
     messages: list[StoredMessage] = []
     for node_id, parent in _from_the_top(nodes):
         above = ids.get(parent) if parent is not None else None
-        said = _said(node_id, mapping(nodes[node_id].get("message")), _Files(chat_id, find, files))
+        said = _said(node_id, mapping(nodes[node_id].get("message")), files)
         if said is None:
             ids[node_id] = above
             continue
@@ -61,7 +61,7 @@ def read_chat(data: Any, find: FindFile) -> Brought:
         updated_at=moment(source.get("update_time")),
         is_pinned=source.get("is_starred") is True,
         is_archived=source.get("is_archived") is True,
-        files=files,
+        files=files.contents,
     )
 
 
@@ -93,20 +93,30 @@ def _from_the_top(nodes: dict[str, Data]) -> Iterator[tuple[str, str | None]]:
 class _Files:
     """The files of one chat: found beside the export, and named as they will be stored."""
 
-    def __init__(self, chat_id: str, find: FindFile, files: dict[str, bytes]) -> None:
-        self._chat_id, self._find, self._files = chat_id, find, files
+    def __init__(self, chat_id: str, find: FindFile) -> None:
+        self.contents: dict[str, bytes] = {}  # by the name under which each will be stored
+        self._chat_id, self._find = chat_id, find
+        self._known: dict[str, tuple[str, str] | None] = {}  # what was wanted: its name beside the export, and here
 
     def part(self, wanted: str, name: str = "") -> Part:
         """The file as an attachment; words in its place where it did not come along."""
+        if wanted not in self._known:
+            self._known[wanted] = self._taken(wanted)
+        known = self._known[wanted]
+        if known is None:
+            return Text(f"[{name or wanted}]")
+        shown = name or known[0]
+        return Attachment(shown, guess_type(shown)[0] or "application/octet-stream", known[1])
+
+    def _taken(self, wanted: str) -> tuple[str, str] | None:
         found = self._find(wanted)
         if found is None:
-            return Text(f"[{name or wanted}]")
-        shown = name or found.name
+            return None
         suffix = "." + found.name.rsplit(".", 1)[-1].lower() if "." in found.name else ""
         suffix = suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 9 else ""
         stored_as = f"{self._chat_id}/{new_id()}{suffix}"
-        self._files[stored_as] = found.content
-        return Attachment(shown, guess_type(shown)[0] or "application/octet-stream", stored_as)
+        self.contents[stored_as] = found.content
+        return found.name, stored_as
 
 
 def _said(node_id: str, source: Data, files: _Files) -> Message | None:
@@ -169,7 +179,7 @@ def _parts(content: Data, files: _Files) -> tuple[Part, ...]:
             return (Text("\n".join(part for part in said if part)),)
         case "user_editable_context":
             return (Text("\n\n".join(text(content.get(n)) for n in ("user_profile", "user_instructions")).strip()),)
-        case "":
+        case "" if not words:
             return ()
         case _:  # nothing is lost, even of what is not known
             return (Text(words or _fenced(json.dumps(content, ensure_ascii=False, indent=1), "json")),)

@@ -24,7 +24,8 @@ def read_chat(data: Any) -> Brought:
         raise Unreadable("no-messages")
     ends: dict[str, str] = {}  # the last message that each of theirs became
     messages: list[StoredMessage] = []
-    has_parents = any(text(item.get("parent_message_uuid")) in {text(i.get("uuid")) for i in found} for item in found)
+    names = {text(item.get("uuid")) for item in found}
+    has_parents = any(text(item.get("parent_message_uuid")) in names for item in found)
     for number, item in enumerate(found):
         name = text(item.get("uuid")) or f"{number}"
         parent = ends.get(text(item.get("parent_message_uuid"))) if has_parents else None
@@ -37,11 +38,12 @@ def read_chat(data: Any) -> Brought:
             parent = messages[-1].id
         if parent is not None:
             ends[name] = parent
+    shown = ends.get(text(source.get("current_leaf_message_uuid")))
     return chat(
         f"claude:{source_id}",
         text(source.get("name")),
         messages,
-        leaf_origin=text(source.get("current_leaf_message_uuid")) or None,
+        leaf_origin=next((item.origin for item in messages if item.id == shown), None),
         created_at=moment(source.get("created_at")),
         updated_at=moment(source.get("updated_at")),
         is_pinned=source.get("is_starred") is True,

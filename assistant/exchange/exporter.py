@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -95,8 +94,8 @@ class Exporter:
 
 
 def file_name(title: str) -> str:
-    """A title as the name of a file that every system takes."""
-    kept = re.sub(r'[\x00-\x1f<>:"/\\|?*\x7f]', " ", title)
+    """A title as the name of a file that every system takes, and that shows what it ends in."""
+    kept = "".join(one if one.isprintable() and one not in '<>:"/\\|?*' else " " for one in title)
     return " ".join(kept.split())[:80].strip(" .") or "Chat"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, get_args
 
@@ -48,6 +48,7 @@ def read_chat(data: Any) -> Brought:
     source = mapping(data)
     try:
         messages = [_message_from_json(mapping(item)) for item in sequence(source.get("messages"))]
+        _check_tree(messages)
         conversation = _conversation_from_json(source)
         files = {
             str(name): base64.b64decode(str(content), validate=True)
@@ -107,6 +108,23 @@ def _conversation_from_json(source: Data) -> StoredConversation:
         created_at=created,
         updated_at=updated,
     )
+
+
+def _check_tree(messages: Sequence[StoredMessage]) -> None:
+    """Raises ValueError unless every id is there once, and every parent is among the messages and above its child."""
+    parents = {item.id: item.parent_id for item in messages}
+    if len(parents) < len(messages):
+        raise ValueError
+    rooted: set[str] = set()
+    for name in parents:
+        path: list[str] = []
+        above: str | None = name
+        while above is not None and above not in rooted:
+            if len(path) > len(parents):
+                raise ValueError
+            path.append(above)
+            above = parents[above]  # a KeyError for one that is not there
+        rooted.update(path)
 
 
 def _message_from_json(source: Data) -> StoredMessage:

@@ -136,7 +136,7 @@ def _missing(brought: Brought, here: Sequence[StoredMessage]) -> list[StoredMess
     """The messages that are not here, below what is here already. A message of our own that says something else here
     comes in beside it, in both versions."""
     by_id = {item.id: item for item in here}
-    by_origin = {item.origin: item.id for item in here if item.origin}
+    by_origin = {item.origin: item.id for item in here if item.origin is not None}  # some are named ""
     places: dict[str, str] = {}
     missing: list[StoredMessage] = []
     for item in brought.messages:

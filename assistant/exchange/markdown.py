@@ -37,7 +37,7 @@ def read_chat(text: str, *, name: str) -> Brought:
     for number, mark in enumerate(marks):
         end = marks[number + 1].start() if number + 1 < len(marks) else len(text)
         said = re.sub(r"\A\n## .*\n\n?", "", text[mark.end() : end]).strip("\n")
-        role: Role = "user" if mark[1] == "user" else "assistant" if mark[1] == "assistant" else "system"
+        role: Role = "user" if mark[1] == "user" else "system" if mark[1] == "system" else "assistant"
         parent = messages[-1].id if messages else None
         parts = (Text(said.replace("<!-- hearth&#58; ", "<!-- hearth: ")),)
         messages.append(message(parent, Message(role, parts), origin=str(number), created_at=moment(mark[2])))

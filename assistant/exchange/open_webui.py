@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from assistant.exchange.brought import Brought, Unreadable, chat, mapping, message, moment, sequence, text
+from assistant.exchange.brought import Brought, Data, Unreadable, chat, mapping, message, moment, sequence, text
 from assistant.messages import Message, Part, Reasoning, Role, Text
 from assistant.records import StoredMessage
 
@@ -25,24 +26,20 @@ def read_chat(data: Any) -> Brought:
         raise Unreadable("no-messages")
     ids: dict[str, str] = {}
     messages: list[StoredMessage] = []
-    waiting = list(found)
-    while waiting:
-        ready = [name for name in waiting if text(found[name].get("parentId")) not in waiting] or waiting[:1]
-        for name in ready:
-            item = found[name]
-            role = text(item.get("role"))
-            own: Role = "user" if role == "user" else "system" if role == "system" else "assistant"
-            model = text(item.get("model")) or None
-            stored = message(
-                ids.get(text(item.get("parentId"))),
-                Message(own, _parts(item.get("content"))),
-                origin=name,
-                model=model if own == "assistant" else None,
-                created_at=moment(item.get("timestamp")),
-            )
-            ids[name] = stored.id
-            messages.append(stored)
-        waiting = [name for name in waiting if name not in ids]
+    for name in _from_the_top(found):
+        item = found[name]
+        role = text(item.get("role"))
+        own: Role = "user" if role == "user" else "system" if role == "system" else "assistant"
+        model = text(item.get("model")) or None
+        stored = message(
+            ids.get(text(item.get("parentId"))),
+            Message(own, _parts(item.get("content"))),
+            origin=name,
+            model=model if own == "assistant" else None,
+            created_at=moment(item.get("timestamp")),
+        )
+        ids[name] = stored.id
+        messages.append(stored)
     return chat(
         f"openwebui:{source_id}",
         text(source.get("title")) or text(body.get("title")),
@@ -53,6 +50,18 @@ def read_chat(data: Any) -> Brought:
         is_pinned=source.get("pinned") is True,
         is_archived=source.get("archived") is True,
     )
+
+
+def _from_the_top(found: Mapping[str, Data]) -> Iterator[str]:
+    """Every message once, parents first; one whose parent is missing is a root, and so is one of a ring."""
+    seen: set[str] = set()
+    for name in found:
+        above: list[str] = []
+        while name in found and name not in seen:
+            seen.add(name)
+            above.append(name)
+            name = text(found[name].get("parentId"))  # noqa: PLW2901  # up to what has come already
+        yield from reversed(above)
 
 
 def _parts(content: Any) -> tuple[Part, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from html import escape
 from typing import Any, Literal
 
 import gradio as gr
@@ -13,6 +12,7 @@ from assistant.caretaker import Caretaker
 from assistant.errors import HearthError, StoreError
 from assistant.i18n import Translator
 from assistant.merge import Difference
+from assistant.ui.links import as_html
 from assistant.ui.wiring import Changes, wire
 
 
@@ -109,9 +109,9 @@ class BackupsPage:
         names = [name for name in names if not name.endswith(("-wal", "-shm"))]
         if not names or path is None:
             return ""
-        listed = "".join(f"<li><code>{escape(name)}</code></li>" for name in names)
-        said = escape(self._t("backups.set-aside", folder=path.parent))
-        return f"<h2>{escape(self._t('backups.set-aside.title'))}</h2><p>{said}</p><ul>{listed}</ul>"
+        listed = "".join(f"<li><code>{as_html(name)}</code></li>" for name in names)
+        said = as_html(self._t("backups.set-aside", folder=path.parent))
+        return f"<h2>{as_html(self._t('backups.set-aside.title'))}</h2><p>{said}</p><ul>{listed}</ul>"
 
     def _chosen(self, name: str | None) -> Snapshot:
         snapshot = self._caretaker.backups.find(name or "")
@@ -136,7 +136,7 @@ def difference_words(difference: Difference, t: Translator) -> list[str]:
 
 
 def _sentences(sentences: list[str], mood: Literal["good", "bad", "plain"]) -> str:
-    shown = " ".join(f"<p>{escape(sentence)}</p>" for sentence in sentences if sentence)
+    shown = " ".join(f"<p>{as_html(sentence)}</p>" for sentence in sentences if sentence)
     return f'<div class="hearth-result hearth-{mood}">{shown}</div>'
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
 
 import gradio as gr
 
 from assistant.caretaker import Caretaker
 from assistant.errors import StoreError
 from assistant.i18n import Translator
+from assistant.ui.links import as_html
 from assistant.ui.wiring import Changes, wire
 
 
@@ -52,5 +52,5 @@ class Banner:
         return self._show()
 
     def _said(self, error: StoreError) -> str:
-        message, hint = escape(error.message_in(self._t)), escape(error.hint_in(self._t))
+        message, hint = as_html(error.message_in(self._t)), as_html(error.hint_in(self._t))
         return f"<p><strong>{message}</strong> {hint}</p>"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from html import escape
 
 import gradio as gr
 
@@ -12,6 +11,7 @@ from assistant.conversation import Conversation
 from assistant.conversations import Conversations
 from assistant.errors import HearthError
 from assistant.i18n import Translator
+from assistant.ui.links import as_html
 from assistant.ui.sidebar import Sidebar
 from assistant.ui.state import PageState
 from assistant.ui.wiring import Changes, wire
@@ -40,7 +40,7 @@ class ChatTab:
         with gr.Column(elem_id="chat-column", scale=1):
             self._greeting = gr.Markdown(self._welcome(None), elem_id="welcome", container=False)
             words = {"earlier": "chat.earlier", "settled": "chat.label.settled", "live": "chat.label.live"}
-            html = TRANSCRIPT.format(**{name: escape(t(key)) for name, key in words.items()})
+            html = TRANSCRIPT.format(**{name: as_html(t(key)) for name, key in words.items()})
             gr.Markdown(html, elem_id="transcript", container=False, sanitize_html=False)
         with gr.Column(elem_id="composer", scale=0):
             with gr.Row(elem_id="composer-asks", visible=False) as self._asks:
@@ -50,13 +50,13 @@ class ChatTab:
             with gr.Row(elem_id="composer-box", equal_height=False):
                 self.text = _composer_text(t("chat.placeholder"))
                 self._send = gr.Button(t("chat.send"), elem_id="chat-send", variant="primary", scale=0)
-                self._stop = gr.Button(t("chat.stop"), elem_id="chat-stop", variant="stop", scale=0, visible=False)
+                self._stop = gr.Button(t("chat.stop"), elem_id="chat-stop", variant="stop", scale=0)
             with gr.Row(elem_id="composer-foot"):
                 self.engine_line = gr.Markdown(engine_words(configuration, t), elem_id="engine-line", container=False)
             self._target = gr.Markdown(elem_id="chat-target", container=False)
             self._look = gr.Button("look", elem_id="look")  # pressed by transcript.js when the feed says so
         self.outputs = [
-            *(self.state, self._greeting, self._send, self._stop, self._notice, self.engine_line, self.text),
+            *(self.state, self._greeting, self._notice, self.engine_line, self.text),
             *(self._asks, self._question, self._yes, self._target),
             *sidebar.outputs,
         ]
@@ -66,6 +66,7 @@ class ChatTab:
         state, text, whole = self.state, self.text, self.outputs
         wire([blocks.load], self._open, inputs=[state], outputs=whole)
         wire([self._look.click], self.whole, inputs=[state], outputs=whole, mode="always_last")
+        # composer.js asks by itself, and more quickly; these are for a page whose scripts do not run.
         wire([text.submit, self._send.click], self._ask, inputs=[state, text], outputs=whole, mode="multiple")
         wire([text.change], self._keep_draft, inputs=[state, text], mode="always_last")
         wire([self._stop.click], self._end_answer, inputs=[state])
@@ -86,7 +87,7 @@ class ChatTab:
         """The banner with an error, or no banner."""
         if error is None:
             return {self._notice: gr.update(value="", visible=False)}
-        message, hint = escape(error.message_in(self._t)), escape(error.hint_in(self._t))
+        message, hint = as_html(error.message_in(self._t)), as_html(error.hint_in(self._t))
         return {self._notice: gr.update(value=f"<strong>{message}</strong> {hint}", visible=True)}
 
     async def _open(self, page: PageState) -> Changes:
@@ -160,24 +161,26 @@ class ChatTab:
             sidebar = await self._sidebar.changes(page)
         except HearthError:
             sidebar: Changes = {}  # the chat goes on without it
-        is_running = conversation is not None and conversation.is_running
-        is_empty = conversation is None or not (conversation.settled or is_running)
+        if conversation is not None and conversation.is_running:
+            page.editing = ""  # it has been asked
         return {
             **sidebar,
             **self.told(self._configuration.notice),
             **self._asking(page),
-            self._greeting: gr.update(value=self._welcome(conversation), visible=is_empty),
-            self._send: gr.update(visible=not is_running),
-            self._stop: gr.update(visible=is_running),
+            self._greeting: self._welcome(conversation),
             self._target: self._marks(page),
             self.engine_line: self._foot_words(conversation),
         }
 
     def _marks(self, page: PageState) -> str:
-        """What the scripts have to do: show this chat, and in it go to this message."""
-        chat = f"hearth-chat-{page.conversation.id}" if page.conversation else ""
+        """What the scripts have to do: show this chat, in it go to this message, ask this question anew; and the title
+        that the chat has on paper."""
+        if page.conversation is None:
+            return ""
         target = f"hearth-target-{page.target}" if page.target else ""
-        return f'<span class="{chat} {target}"></span>'
+        editing = f"hearth-edits-{page.editing}" if page.editing else ""
+        title = as_html(page.conversation.title or self._t("sidebar.untitled"))
+        return f'<span class="hearth-chat-{page.conversation.id} {target} {editing}" title="{title}"></span>'
 
     def _asking(self, page: PageState) -> Changes:
         """The line above the composer: that an earlier question is edited, or whether to delete."""
@@ -209,8 +212,12 @@ def engine_words(configuration: Configuration, t: Translator) -> str:
     target = configuration.target
     if not target.endpoint:
         return t("engine.embedded")
-    model = f"`{target.model.replace('`', '')}`" if target.model else t("engine.first-model")
-    return t("engine.endpoint", model=model, endpoint=f"`{target.endpoint.replace('`', '')}`")
+    model = _as_code(target.model) if target.model else t("engine.first-model")
+    return t("engine.endpoint", model=model, endpoint=_as_code(target.endpoint))
+
+
+def _as_code(name: str) -> str:
+    return f"`{' '.join(name.split()).replace('`', '')}`"
 
 
 def _composer_text(placeholder: str) -> gr.Textbox:

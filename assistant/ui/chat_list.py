@@ -120,8 +120,9 @@ def _menu(chat: StoredConversation, t: Translator, *, is_private: bool) -> str:
         ("move", t("sidebar.move")),
         archive,
         ("export", t("sidebar.export")),
+        ("print", t("sidebar.print")),
     ]
-    links = [link(verb, chat.id, words) for verb, words in (verbs[:1] if is_private else verbs)]
+    links = [link(verb, chat.id, words) for verb, words in verbs if not is_private or verb in ("rename", "print")]
     links.append(link("delete", chat.id, t("sidebar.delete"), classes="hearth-bad"))
     tip = as_html(t("sidebar.menu", title=title_of(chat, t)))
     return (

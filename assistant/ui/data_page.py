@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from html import escape
 from pathlib import Path
 
 import gradio as gr
@@ -14,9 +13,11 @@ from assistant.exchange.exporter import FORMATS, ExportFormat
 from assistant.exchange.importer import Importer, ImportReport
 from assistant.i18n import Translator
 from assistant.ui.export import Downloads
+from assistant.ui.links import as_html
 from assistant.ui.sidebar import Sidebar
 from assistant.ui.state import PageState
 from assistant.ui.wiring import Changes, wire
+from assistant.visible import visible
 
 SKIPPED_SHOWN = 50
 LOOK_SECONDS = 0.3
@@ -68,12 +69,12 @@ class DataPage:
             done, of = progress
             said = self._t("exchange.progress", done=done, of=of) if of else self._t("data.reading")
             bar = f'<progress max="{of}" value="{done}"></progress>' if of else ""
-            yield {self._report: f'<div class="hearth-result"><p>{escape(said)}</p>{bar}</div>'}
+            yield {self._report: f'<div class="hearth-result"><p>{as_html(said)}</p>{bar}</div>'}
             await asyncio.wait({work}, timeout=LOOK_SECONDS)
         try:
             said = self._told(work.result())
         except HearthError as error:
-            said = f'<div class="hearth-result hearth-bad"><p>{escape(error.message_in(self._t))}</p></div>'
+            said = f'<div class="hearth-result hearth-bad"><p>{as_html(error.message_in(self._t))}</p></div>'
         yield {self._files: None, self._report: said} | await self._sidebar.refresh(page)
 
     def _told(self, report: ImportReport) -> str:
@@ -81,14 +82,14 @@ class DataPage:
         lines = [t("exchange.added", count=report.added)]
         lines += [t("exchange.grown", count=report.grown)] if report.grown else []
         lines += [t("exchange.known", count=report.known)] if report.known else []
-        said = "".join(f"<p>{escape(line)}</p>" for line in lines)
+        said = "".join(f"<p>{as_html(line)}</p>" for line in lines)
         rows = "".join(
-            f"<li>{escape(' '.join(item.name.split())[:120])}: {escape(item.reason(t))}</li>"
+            f"<li>{as_html(visible(item.name)[:120])}: {as_html(visible(item.reason(t)))}</li>"
             for item in report.skipped[:SKIPPED_SHOWN]
         )
         if len(report.skipped) > SKIPPED_SHOWN:
-            rows += f"<li>{escape(t('data.more-skipped', count=len(report.skipped) - SKIPPED_SHOWN))}</li>"
-        skipped = f"<p>{escape(t('data.skipped'))}</p><ul>{rows}</ul>" if rows else ""
+            rows += f"<li>{as_html(t('data.more-skipped', count=len(report.skipped) - SKIPPED_SHOWN))}</li>"
+        skipped = f"<p>{as_html(t('data.skipped'))}</p><ul>{rows}</ul>" if rows else ""
         mood = "hearth-bad" if rows else "hearth-good"
         return f'<div class="hearth-result {mood}">{said}{skipped}</div>'
 
@@ -96,4 +97,4 @@ class DataPage:
         try:
             return {self._fault: ""} | await asyncio.to_thread(self._downloads.all_chats, kind)
         except HearthError as error:
-            return {self._fault: escape(error.message_in(self._t))}
+            return {self._fault: as_html(error.message_in(self._t))}

@@ -1,4 +1,5 @@
-"""The feed: how a page gets the words of its chat, as they come. One stream of events for each page that is looked at.
+"""The feed: how a page gets the words of its chat, as they come, and how it asks. One stream of events for each page
+that is looked at.
 
 Gradio's own components draw a chat anew with each word; a page of ours is told what is new (`transcript`), draws that
 (assets/transcript.js), and stays as fast with a thousand messages as with none.
@@ -14,7 +15,8 @@ import time
 from collections.abc import AsyncGenerator, Callable
 
 from fastapi import FastAPI
-from fastapi.responses import PlainTextResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from pydantic import BaseModel
 
 from assistant.conversation import Conversation
 from assistant.conversations import Conversations
@@ -30,8 +32,10 @@ MOST_READERS = 24  # more pages than people look at; who opens a thousand must n
 
 
 class Feed:
-    """Serves `/feed/CHAT/MESSAGE`, a stream of frames of that chat from the message (or "-") on, and `/more/READER`,
-    after which the stream of that reader shows more of what came earlier.
+    """Serves `/feed/CHAT/MESSAGE`, a stream of frames of that chat from the message on (or "-", or
+    transcript.WHOLE), and `/more/READER`, after which the stream of that reader shows more of what came earlier. `/ask`
+    takes a question as JSON: `chat`, `text` and, where an earlier question is edited, its id in `edit`; it gives the
+    chat's draft, or in `error` why not.
 
     A frame may also say that something around the messages has changed, for the page to ask Gradio about: "stirred", of
     the chat, and "banner", once `banner` gives other words.
@@ -45,6 +49,7 @@ class Feed:
         """Adds the routes. They are safe behind the guard only."""
         app.add_api_route("/feed/{chat}/{message}", self._feed, methods=["GET"])
         app.add_api_route("/more/{reader}", self._more, methods=["GET"])
+        app.add_api_route("/ask", self._ask, methods=["POST"])
 
     async def _feed(self, chat: str, message: str) -> Response:
         try:
@@ -63,6 +68,22 @@ class Feed:
         self._readers[reader].widen()
         return Response(status_code=204)
 
+    async def _ask(self, question: _Question) -> Response:
+        try:
+            conversation = await self._conversations.open(question.chat)
+            if conversation is None:
+                return JSONResponse({"error": self._t("chat.gone")}, 404)
+            if conversation.is_running:
+                return JSONResponse({"error": ""}, 409)
+            if question.edit:
+                await conversation.edit(question.edit, question.text)
+            else:
+                await conversation.send(question.text)
+                await conversation.keep_draft("")
+        except HearthError as error:
+            return JSONResponse({"error": f"{error.message_in(self._t)} {error.hint_in(self._t)}"}, 503)
+        return JSONResponse({"draft": conversation.draft})
+
     async def _told(self, reader: _Reader) -> AsyncGenerator[str]:
         """The frames as events. The oldest of too many readers ends; its page comes back when it is looked at."""
         name = secrets.token_urlsafe(12)
@@ -76,6 +97,12 @@ class Feed:
             yield _event("end", "")
         finally:
             self._readers.pop(name, None)
+
+
+class _Question(BaseModel):
+    chat: str
+    text: str
+    edit: str = ""
 
 
 class _Reader:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 
 import gradio as gr
 
@@ -11,7 +10,9 @@ from assistant.configuration import Configuration
 from assistant.egress import Visit
 from assistant.errors import HearthError
 from assistant.i18n import Translator
+from assistant.ui.links import as_html
 from assistant.ui.wiring import Changes, wire
+from assistant.visible import visible
 
 COLUMNS = ("time", "where", "why", "sent", "received")
 
@@ -32,9 +33,9 @@ class NetworkPage:
             self._list = gr.Markdown(elem_id="network-list", container=False)
             gr.Markdown(t("network.not-listed"), elem_id="network-not-listed", container=False)
 
-    def wire(self, blocks: gr.Blocks, tab: gr.Tab) -> None:
+    def wire(self, tab: gr.Tab) -> None:
         """Ties the handlers to the page. `tab` is the page itself: the list is read when it is opened."""
-        wire([blocks.load, tab.select, self._refresh.click], self._show, outputs=[self._offline, self._list])
+        wire([tab.select, self._refresh.click], self._show, outputs=[self._offline, self._list])
         # input, not change: only a person's own click counts, and not the value that _show puts in.
         wire(
             [self._offline.input],
@@ -54,7 +55,7 @@ class NetworkPage:
         try:
             self._configuration.set_offline(is_offline)
         except HearthError as error:
-            fault = f'<div class="hearth-result hearth-bad"><p>{escape(error.message_in(self._t))}</p></div>'
+            fault = f'<div class="hearth-result hearth-bad"><p>{as_html(error.message_in(self._t))}</p></div>'
         return self._show() | {self._fault: fault}
 
 
@@ -75,12 +76,7 @@ def _row(visit: Visit, t: Translator) -> str:
         why = t("network.refused", reason=why)
     cells = (f"{visit.time.astimezone():%H:%M:%S}", where, why, _size(visit.sent_bytes), _size(visit.received_bytes))
     mark = "" if visit.is_allowed else ' class="hearth-refused"'
-    return f"<tr{mark}>{''.join(f'<td>{escape(visible(cell))}</td>' for cell in cells)}</tr>"
-
-
-def visible(text: str) -> str:
-    """`text` with every character that would not be seen, or would turn the others around, as its code."""
-    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
+    return f"<tr{mark}>{''.join(f'<td>{as_html(visible(cell))}</td>' for cell in cells)}</tr>"
 
 
 def _size(count: int) -> str:

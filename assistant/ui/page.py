@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
+from gradio.routes import App
 
 from assistant.caretaker import Caretaker
 from assistant.configuration import Configuration
@@ -29,7 +30,9 @@ from assistant.ui.data_page import DataPage
 from assistant.ui.export import Downloads
 from assistant.ui.feed import Feed
 from assistant.ui.network_page import NetworkPage
+from assistant.ui.queue import PageQueue
 from assistant.ui.settings_tab import SettingsTab, TargetCheck
+from assistant.ui.shelf import Shelf
 from assistant.ui.sidebar import Sidebar
 from assistant.ui.wiring import wire
 
@@ -49,6 +52,7 @@ SHORTCUTS = {  # what commands.js listens to; on a Mac, Cmd stands for Ctrl
     "next": "Alt ↓",
     "sidebar": "Ctrl B",
     "write": "Shift Esc",
+    "print": "Ctrl P",
     "list": "Ctrl /",
 }
 
@@ -66,7 +70,10 @@ def build_page(
 ) -> FastAPI:
     """The page as an ASGI application. It is not safe to serve as it is: `assistant.guard` stands before it."""
     t = Translator("en")
-    with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=True, fill_height=True) as blocks:
+    with (
+        _served_once(),
+        gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=True, fill_height=True) as blocks,
+    ):
         mark = gr.Markdown(theme.theme_mark(configuration.settings.theme), elem_id="theme-mark", container=False)
         gr.Button(t("sidebar.toggle"), elem_id="sidebar-toggle")
         downloads = Downloads(exporter, upload_folder, t)
@@ -77,7 +84,7 @@ def build_page(
                 chat = ChatTab(conversations, configuration, sidebar, t)
             with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:  # noqa: SIM117
                 with gr.Tabs(elem_id="settings-pages") as pages:
-                    with gr.Tab(t("settings.general"), elem_id="page-general", id="general"):
+                    with gr.Tab(t("settings.general"), elem_id="page-general", id="general") as general:
                         settings = SettingsTab(
                             configuration, check, t, theme_mark_component=mark, engine_line=chat.engine_line
                         )
@@ -92,8 +99,8 @@ def build_page(
         chat.wire(blocks)
         sidebar.wire(chat.state)
         commands.wire(tabs)
-        settings.wire(blocks, tab)
-        network.wire(blocks, network_tab)
+        settings.wire(blocks, tab, general)
+        network.wire(network_tab)
         data.wire(chat.state, sidebar)
         backups.wire(backups_tab, banner.backups)
         banner.wire(blocks)
@@ -102,12 +109,12 @@ def build_page(
             lambda: {tabs: gr.update(selected="settings"), pages: gr.update(selected="backups")},
             outputs=[tabs, pages],
         )
-    blocks.queue(default_concurrency_limit=None, max_size=64)
-    keep_streams_open(blocks)
+    blocks._queue = PageQueue(blocks)  # pyright: ignore[reportPrivateUsage]
     blocks.state_session_capacity = MOST_PAGES
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
     Feed(conversations, banner.words, t).add_to(app)
     scripts.add_to(app)
+    app.add_middleware(Shelf)
     served = gr.mount_gradio_app(
         app,
         blocks,
@@ -131,6 +138,19 @@ def build_page(
     return served
 
 
+@contextmanager
+def _served_once() -> Generator[None]:
+    """While a page is laid out, Gradio builds all its routes twice for applications that nobody will serve, before
+    `mount_gradio_app` builds them once more. A new Gradio that does it elsewhere starts the slow way."""
+    application: Any = App
+    build = application.create_app
+    application.create_app = staticmethod(lambda *_arguments, **_named: None)
+    try:
+        yield
+    finally:
+        application.create_app = staticmethod(build)
+
+
 def shortcuts(t: Translator) -> str:
     """The list of keys, which commands.js shows and hides."""
     rows = "".join(
@@ -145,21 +165,3 @@ def upload_folder() -> Path | None:
     if not named or not Path(named).is_dir() or (os.name == "posix" and Path(named).stat().st_mode & 0o077):
         return None
     return Path(named)
-
-
-def keep_streams_open(blocks: gr.Blocks) -> None:
-    """Lets a page keep its one stream of events for as long as it is there.
-
-    Gradio ends it when nothing is pending, and its client opens another for the next event. An event that begins in
-    between is lost: its frames go into a stream that the client is just closing, and the page waits for ever (seen in
-    6.31, in one of ten questions that were asked while the page loaded). With something always pending it never ends.
-    """
-    queue: Any = blocks._queue  # pyright: ignore[reportPrivateUsage]
-    queue.pending_event_ids_session = _AlwaysPending(queue.pending_event_ids_session)
-
-
-class _AlwaysPending(dict[str, set[str]]):
-    """Gradio's events that are pending, by page, and one more for each page that never comes."""
-
-    def __setitem__(self, session: str, events: set[str]) -> None:
-        super().__setitem__(session, events | {"the page itself"})

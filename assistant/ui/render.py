@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from html import escape
 from itertools import groupby
 from typing import Literal
 
@@ -85,7 +84,7 @@ def render_live(answer: Answer, t: Translator, *, is_heavy: Callable[[str], bool
 
 def closing_line(item: StoredMessage, t: Translator) -> str:
     """The quiet line under an answer, as HTML."""
-    parts = [escape(item.model)] if item.model else []
+    parts = [as_html(item.model)] if item.model else []
     parts += _usage(item.usage, t) if item.usage else []
     if item.status in ("stopped", "interrupted", "cut"):
         parts.append(t(f"chat.status.{item.status}"))
@@ -122,6 +121,11 @@ def _usage(usage: UsageReported, t: Translator) -> list[str]:
 
 
 def _failure(failure: Failure, t: Translator) -> str:
-    hint = t.optional(f"error.{failure.key}.hint", **failure.values)
-    message = t(f"error.{failure.key}", **failure.values)
-    return f'<div class="hearth-failure"><strong>{escape(message)}</strong> {escape(hint)}</div>'
+    """Why there is no more of an answer. One from another Hearth's file may name a reason that this one does not know,
+    or without what its sentence needs; such a chat is shown all the same."""
+    try:
+        hint = t.optional(f"error.{failure.key}.hint", **failure.values)
+        message = t(f"error.{failure.key}", **failure.values)
+    except (LookupError, TypeError, ValueError):
+        message, hint = t("chat.status.interrupted"), ""
+    return f'<div class="hearth-failure"><strong>{as_html(message)}</strong> {as_html(hint)}</div>'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import types
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal, Union, get_args, get_origin
 
 import gradio as gr
@@ -17,8 +16,9 @@ from assistant.i18n import Translator
 from assistant.keyrings import KeyringName
 from assistant.settings import Settings
 from assistant.ui.chat import engine_words
+from assistant.ui.links import as_html
 from assistant.ui.theme import theme_mark
-from assistant.ui.wiring import Changes, wire
+from assistant.ui.wiring import Changes, chain, wire
 
 KEY, PLACE = "api_key", "key_place"
 FIELDS = tuple(name for name in Settings.model_fields if name not in ("version", "offline"))  # a page of its own
@@ -64,6 +64,7 @@ class SettingsTab:
                 self._save = gr.Button(t("settings.save"), elem_id="settings-save", variant="primary", scale=0)
                 self._test = gr.Button(t("settings.test"), elem_id="settings-test", scale=0)
             self._result = gr.Markdown(elem_id="settings-result", container=False)
+        self._is_filled = gr.State(value=False)
 
     def _lay_out_engine(self) -> dict[str, Field]:
         t = self._t
@@ -83,23 +84,33 @@ class SettingsTab:
         )
         return inputs | {"model": make_field("model", t)}
 
-    def wire(self, blocks: gr.Blocks, tab: gr.Tab) -> None:
-        """Ties the handlers to the page. `tab` is the tab itself: the models are asked for when it is opened."""
+    def wire(self, blocks: gr.Blocks, *tabs: gr.Tab) -> None:
+        """Ties the handlers to the page. `tabs` are those that lead here: the form is filled when one is opened first,
+        which may wait for the system's keyring, and the models are asked for each time."""
         form = list(self._inputs.values())
         sharing = [self._share_row, self._share_line, self._share]
         whole = [*form, self._key_line, self._remove, *sharing, self._result, self._theme_mark, self._engine_line]
         model = self._inputs["model"]
         blurs = [field.blur for name in ("endpoint", KEY) if isinstance(field := self._inputs[name], gr.Textbox)]
-        wire([blocks.load], self._show, outputs=[self._column, *whole])
-        wire([tab.select, *blurs], self._offer_models, inputs=form, outputs=[model])
+        wire([blocks.load], self._followers, outputs=[self._theme_mark, self._engine_line])
+        opened = wire(
+            [tab.select for tab in tabs],
+            self._show,
+            inputs=[self._is_filled],
+            outputs=[self._is_filled, self._column, *whole],
+        )
+        chain(opened, self._offer_models, inputs=form, outputs=[model])
+        wire(blurs, self._offer_models, inputs=form, outputs=[model])
         wire([self._save.click], self._store, inputs=form, outputs=whole)
         wire([self._test.click], self._try_out, inputs=form, outputs=whole)
         wire(blurs, self._offer_to_share, inputs=form, outputs=sharing)
         wire([self._share.click], self._share_key, inputs=form, outputs=whole)
         wire([self._remove.click], self._forget_key, inputs=form, outputs=whole)
 
-    def _show(self) -> Changes:
-        return self._fill() | self._followers() | {self._column: gr.update(visible=True)}
+    def _show(self, is_filled: bool) -> Changes:  # noqa: FBT001  # Gradio's call
+        if is_filled:
+            return {self._is_filled: True}
+        return self._fill() | {self._is_filled: True, self._column: gr.update(visible=True)}
 
     def _fill(self) -> Changes:
         values = self._configuration.settings.model_dump()
@@ -235,5 +246,5 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
 
 
 def _sentences(sentences: list[str], mood: Literal["good", "bad", "plain"]) -> str:
-    shown = " ".join(f"<p>{escape(sentence)}</p>" for sentence in sentences if sentence)
+    shown = " ".join(f"<p>{as_html(sentence)}</p>" for sentence in sentences if sentence)
     return f'<div class="hearth-result hearth-{mood}">{shown}</div>'

@@ -18,6 +18,7 @@ from assistant.ui.weight import is_heavy
 
 SCREENFUL = 12
 ABOVE_A_TARGET = 4
+WHOLE = "all"  # in the place of a message: from the first on
 
 Frame = dict[str, Any]
 """JSON for transcript.js; what did not change is left out.
@@ -40,8 +41,8 @@ class View:
 
 
 class Transcript:
-    """A page's copy of a chat. It begins with the last bubbles, or with one a little above the message `down_to`, and
-    from then on holds all that come."""
+    """A page's copy of a chat. It begins with the last bubbles, with one a little above the message `down_to`, or for
+    WHOLE with the first, and from then on holds all that come."""
 
     def __init__(self, t: Translator, *, down_to: str = "") -> None:
         self._t = t
@@ -65,7 +66,7 @@ class Transcript:
         if has_moved or self._wanted:
             frame |= self._moved(view)
         if view.live is None:
-            if self._answer is not None or self._settled is None:
+            if self._answer is not None or has_moved:  # one may have come and gone between two frames
                 frame["live"] = None
             self._answer, self._live, self._weighed = None, None, (0, False)
         elif view.live is not self._answer:
@@ -92,7 +93,7 @@ class Transcript:
         place = next((i for i, it in enumerate(said) if it[0].id == first), max(0, len(said) - SCREENFUL))
         if self._down_to:
             target = next((i for i, it in enumerate(said) if any(m.id == self._down_to for m in it)), place)
-            place = min(place, target - ABOVE_A_TARGET)
+            place = 0 if self._down_to == WHOLE else min(place, target - ABOVE_A_TARGET)
         place, self._wanted, self._down_to = max(0, place - self._wanted), 0, ""
         return place
 

@@ -1,8 +1,8 @@
 """How handlers are tied to the page: one place, so that no event is shown as an API or draws a progress bar.
 
-A handler that gives its changes at once is answered in the request that asks for it. Only one that yields, for something
-that takes long, goes through Gradio's queue, for which a page has to hold one of the few connections that a browser has
-for an address.
+A handler that gives its changes at once is answered in the request that asks for it. Only one that yields, for what
+takes long, goes through Gradio's queue, for which a page has to hold one of the few connections that a browser has for
+an address.
 """
 
 from __future__ import annotations
@@ -39,6 +39,13 @@ def wire(
         api_visibility="private",
         trigger_mode=mode,
         queue=yields,
+    )
+
+
+def chain(event: Any, handler: Callable[..., Any], *, inputs: Sequence[Any] = (), outputs: Sequence[Any] = ()) -> Any:
+    """Runs `handler` once the page has what the handlers of `event` gave it, a result of `wire` or `chain`."""
+    return event.then(
+        handler, list(inputs), list(outputs), show_progress="hidden", api_visibility="private", queue=False
     )
 
 

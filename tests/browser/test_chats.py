@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.conftest import Served
-from tests.exports import chatgpt_zip
+from tests.conftest import Served, eventually, hearth
+from tests.exports import chatgpt_zip, node, said, words
 from tests.fake_endpoint import fake_endpoint
 from tests.fake_steps import Answer, Silence
 
@@ -338,3 +339,64 @@ def test_a_title_that_takes_its_time_keeps_no_question_waiting(page: Page, serve
         expect(settled(page)).to_contain_text("Two.")
         assert server.wait_for_disconnect(5)
         expect(chat_row(page, "Numbers")).to_be_visible()
+
+
+def long_chat(count: int) -> dict[str, Any]:
+    """A ChatGPT chat of so many messages: a system's, then questions and answers by turns; the second one has code."""
+    code = f"```text\n{'wide ' * 60}\n" + "\n".join(f"row {row}" for row in range(120)) + "\n```"
+    texts = [("system", "Be brief."), *(("user", f"Question {i}?") for i in range(count - 1))]
+    texts = [(role if i % 2 or i == 0 else "assistant", text) for i, (role, text) in enumerate(texts)]
+    texts[2] = ("assistant", code)
+    ids = ["root", *(f"m{i}" for i in range(count))]
+    mapping = {"root": node("root", None, ids[1:2], None)} | {
+        ids[i + 1]: node(ids[i + 1], ids[i], ids[i + 2 : i + 3], said(role, words(text)))
+        for i, (role, text) in enumerate(texts)
+    }
+    return {"id": "long", "title": "On <b>paper</b>", "mapping": mapping, "current_node": ids[-1], "create_time": 1.7e9}
+
+
+# Chromium's dialogue would wait for a person: what it would be given, and whether the page is as before afterwards.
+PRINTS = """() => { window.prints = []; window.print = () => window.prints.push({
+    title: document.title, rows: document.querySelectorAll("#chat-settled article").length }); }"""
+
+
+@pytest.mark.parametrize("way", ["keyboard", "menu"])
+def test_a_whole_chat_is_printed_without_what_is_around_it(page: Page, serve: Serve, tmp_path: Path, way: str) -> None:
+    export = chatgpt_zip(tmp_path / "export.zip", long_chat(81))
+    assert hearth("import", str(export), "--data-dir", str(tmp_path / "data")).returncode == 0
+    page.emulate_media(color_scheme="dark")
+    open_hearth(page, serve())
+    page.evaluate(PRINTS)
+    if way == "keyboard":
+        chat_row(page, "On <b>paper</b>").locator("a").first.click()
+        expect(settled(page)).to_contain_text("Question 79?")
+        page.fill("#chat-input textarea", "unsent words")
+        page.keyboard.press("Control+p")
+    else:
+        choose(page, "On <b>paper</b>", "print")
+    expect(settled(page)).to_contain_text("Question 0?")
+    assert eventually(lambda: page.evaluate("window.prints.length") == 1, within_seconds=20)
+    assert page.evaluate("window.prints") == [{"title": "On <b>paper</b>", "rows": 80}]
+
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    for around in ("#sidebar", "#sidebar-toggle", "#composer", "#tabs > .tab-wrapper", "#hearth-down"):
+        expect(page.locator(around).first).to_be_hidden()
+    for button in (".hearth-actions", ".hearth-copy", ".hearth-copy-code"):
+        expect(settled(page).locator(button).first).to_be_hidden()
+    paper = page.evaluate(
+        """() => {
+            const of = (selector, pseudo) => getComputedStyle(document.querySelector(selector), pseudo);
+            const pre = document.querySelector("#chat-settled pre");
+            return { title: of("#chat-column", "::before").content, ground: of("body").backgroundColor,
+                     isWider: pre.scrollWidth > pre.clientWidth }; }"""
+    )
+    assert paper == {"title": '"On <b>paper</b>"', "ground": "rgb(253, 252, 250)", "isWider": False}
+    pages = len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4")))
+    assert pages > 4, "what does not fit on one page goes on on the next"
+
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    expect(settled(page)).not_to_contain_text("Question 0?")
+    expect(page).to_have_title("Hearth")
+    expect(page.locator("#chat-input textarea")).to_have_value("unsent words" if way == "keyboard" else "")

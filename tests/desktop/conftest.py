@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +62,11 @@ def open_window(screen: Screen, tmp_path: Path) -> Iterator[Callable[..., Opened
     """Starts `hearth` on the screen, by default on a data dir of the test's own."""
     with ExitStack() as stack:
 
-        def start(*arguments: str, data_dir: Path = tmp_path / "data", **environment: str) -> Opened:
+        def start(
+            *arguments: str, data_dir: Path = tmp_path / "data", command: Sequence[str] = (), **environment: str
+        ) -> Opened:
             process = subprocess.Popen(
-                hearth_command("--data-dir", str(data_dir), *arguments),
+                [*(command or hearth_command()), "--data-dir", str(data_dir), *arguments],
                 env=os.environ | {"DISPLAY": screen.display} | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

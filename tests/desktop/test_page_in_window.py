@@ -114,6 +114,40 @@ def test_a_download_is_saved_where_the_person_says(on_stage: OnStage, screen: Sc
     assert eventually(lambda: saved.is_file() and saved.read_text() == "a,b\n1,2\n")
 
 
+PRINTS = "document.title = 'A <chat>/x'; addEventListener('hearth-printed', () => say('over')); window.print()"
+
+
+def test_printing_asks_and_makes_a_file_where_there_is_no_printer(
+    on_stage: OnStage, screen: Screen, tmp_path: Path
+) -> None:
+    stage = on_stage(f"document.body.textContent = 'on paper'; {PRINTS}")
+    assert eventually(lambda: bool(screen.xdotool("search", "--onlyvisible", "--name", "^Print$")))
+    printed = tmp_path / "Downloads" / "A _chat_x.pdf"
+
+    def pressed() -> bool:  # the dialogue takes a moment to listen to the keyboard
+        screen.xdotool("search", "--name", "^Print$", "windowactivate", "--sync", "key", "Return")
+        return eventually(printed.is_file, within_seconds=3)
+
+    assert eventually(pressed, within_seconds=15)
+    assert said(stage) == "over"
+    assert printed.read_bytes().startswith(b"%PDF-")
+
+
+def test_printing_that_is_called_off_leaves_nothing_and_is_over(
+    on_stage: OnStage, screen: Screen, tmp_path: Path
+) -> None:
+    stage = on_stage(PRINTS)
+    assert eventually(lambda: bool(screen.xdotool("search", "--onlyvisible", "--name", "^Print$")))
+
+    def gone() -> bool:
+        screen.xdotool("search", "--name", "^Print$", "windowactivate", "--sync", "key", "Escape")
+        return not screen.xdotool("search", "--onlyvisible", "--name", "^Print$")
+
+    assert eventually(gone)
+    assert said(stage) == "over"
+    assert list((tmp_path / "Downloads").iterdir()) == []
+
+
 def test_the_start_page_s_buttons_refuse_once_it_was_left(on_stage: OnStage) -> None:
     stage = on_stage(
         "const wait = setInterval(() => { if (!window.pywebview?.api?.details) return; clearInterval(wait);"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -86,6 +89,18 @@ def test_a_killed_window_leaves_no_process_behind(open_window: OpenWindow) -> No
     family = opened.family()
     opened.process.kill()
     assert eventually(lambda: gone(family), within_seconds=5)
+
+
+def test_a_window_that_lost_its_cookie_is_let_in_again(open_window: OpenWindow) -> None:
+    opened = open_window(command=[sys.executable, "-m", "tests.desktop.forgetful"])
+    assert eventually(lambda: opened.has_window() and opened.has_page(), within_seconds=30)
+    time.sleep(3)  # the page is up
+    opened.process.send_signal(signal.SIGUSR1)
+
+    assert eventually(lambda: opened.log.count("page ready") == 2, within_seconds=10)
+    time.sleep(3)
+    assert opened.log.count("page ready") == 2, "once, and not again and again"
+    assert opened.process.poll() is None
 
 
 def test_a_second_start_brings_the_first_window_to_the_front_and_ends(open_window: OpenWindow) -> None:

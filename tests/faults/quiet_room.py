@@ -4,7 +4,8 @@
 
 The way to everywhere leads through a card that ends in the room, so that what would leave is seen. A name server lies
 that way, and a proxy on loopback is named by all proxy variables. What is heard is printed as JSON, after a person's
-first minutes with the window: it opens, is asked, answers, a setting is changed, it is closed.
+first minutes with the window: it opens, is asked, answers, a setting is changed, it is closed; and after the commands
+that look at it, keep and move its chats.
 """
 
 from __future__ import annotations
@@ -119,8 +120,14 @@ def live(folder: Path, ear: Ear) -> list[str]:
             story.page_shows(person, *story.words_of(answer))
             story.changes_a_setting(stage, person)
             story.closes(process, person)
-        told = stage.run("doctor")
-        assert told.returncode == 0, told.stdout + told.stderr
+        for words in (
+            ["doctor"],
+            ["backup"],
+            ["export", str(folder / "chats.json")],
+            ["import", str(folder / "chats.json")],
+        ):
+            told = stage.run(*words)
+            assert told.returncode == 0, told.stdout + told.stderr
     log = (stage.data_dir / "logs" / "hearth.log").read_text(encoding="utf-8")
     return [line for line in log.splitlines() if "assistant.egress" in line]
 

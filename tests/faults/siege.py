@@ -31,7 +31,8 @@ from tests.fake_steps import Answer as Words
 CANARY = "sk-CANARY-7f3a9c51e2b84d60"
 FORM = {"Content-Type": "multipart/form-data; boundary=edge"}
 JSON = {"Content-Type": "application/json"}
-JOIN, UPLOAD, FILE = "/gradio_api/queue/join", "/gradio_api/upload", "/gradio_api/file="
+JOIN, RUN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/run/predict", "/gradio_api/upload"
+FILE = "/gradio_api/file="
 CHATS = ("first", "second", "third")
 
 
@@ -133,6 +134,12 @@ class Besieged:
 
     def join(self, function: int, data: object, session: str) -> Answer:
         return self.ask(JOIN, method="POST", headers=JSON, body=self.join_body(function, data, session))
+
+    def result(self, elem_id: str, event: str, data: object, session: str) -> dict[str, Any]:
+        """What the handler of an element's event gave back in the end."""
+        assert self.join(self.function(elem_id, event), data, session).status == 200
+        with self.events(session) as events:
+            return next(it["output"] for it in events if it.get("msg") == "process_completed")
 
     @contextmanager
     def question(self, text: str, session: str) -> Iterator[Iterator[dict[str, Any]]]:

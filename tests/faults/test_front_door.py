@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -24,10 +25,10 @@ import pytest
 from playwright.sync_api import Browser, Page
 from starlette.types import Receive, Scope, Send
 
-from assistant.guard import Guard
+from assistant.guard import CODE_LIFE_SECONDS, Guard
 from tests.conftest import Served, eventually, hearth_command
 from tests.conftest import hearth as run_hearth
-from tests.faults.siege import CANARY, FORM, JOIN, JSON, UPLOAD, Besieged, part
+from tests.faults.siege import CANARY, FORM, JOIN, JSON, RUN, UPLOAD, Besieged, part
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 TELLING = (b"<", b"gradio", b"Gradio", b"uvicorn", b"hearth/", b"0.1.0", b"fastapi")  # a page, a name, a version
@@ -57,17 +58,19 @@ NEEDED = {
     "GET /",
     "GET /assets/{path:path}",
     "GET /favicon.ico",
+    "GET /feed/{chat}/{message}",
     "GET /gradio_api/app_id",
-    "GET /gradio_api/heartbeat/{session_hash}",
     "GET /gradio_api/queue/data",
     "GET /gradio_api/upload_progress",
+    "GET /more/{reader}",
+    "GET /scripts/{name}",
     "GET /static/{path:path}",
     "GET /theme.css",
+    "POST /ask",
     "POST /gradio_api/cancel",
     "POST /gradio_api/queue/join",
     "POST /gradio_api/reset",
     "POST /gradio_api/run/{api_name}",
-    "POST /gradio_api/run/{api_name}/",
     "POST /gradio_api/upload",
 }
 
@@ -86,7 +89,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def concrete(path: str) -> str:
     """A path that the route would take."""
-    return re.sub(r"{[^}]*}", "x", path)
+    return re.sub(r"{[^}]*}", "x", path.replace("{api_name}", "predict"))
 
 
 def test_row_01_every_route_is_locked_without_the_cookie(hearth: Besieged, routes: list[str]) -> None:
@@ -187,7 +190,9 @@ def test_row_02_a_host_that_is_not_exactly_ours_is_told_nothing(hearth: Besieged
         "Origin: http://{host}\r\nSec-Fetch-Site: cross-site",
     ],
 )
-@pytest.mark.parametrize("start", ["GET /", "POST " + JOIN, "POST " + UPLOAD, "OPTIONS " + JOIN])
+@pytest.mark.parametrize(
+    "start", ["GET /", "GET /feed/x/-", "POST " + JOIN, "POST " + RUN, "POST " + UPLOAD, "OPTIONS " + JOIN]
+)
 def test_rows_03_and_04_another_page_is_refused_with_a_valid_cookie(hearth: Besieged, start: str, line: str) -> None:
     answer = hearth.ask_raw(
         f"{start} HTTP/1.1\r\nHost: {{host}}\r\nCookie: {{cookie}}\r\n{line.replace('{port}', str(hearth.port))}\r\n"
@@ -203,7 +208,7 @@ def test_rows_03_and_04_another_page_is_refused_with_a_valid_cookie(hearth: Besi
     "kind",
     ["text/plain", "application/x-www-form-urlencoded", FORM["Content-Type"], "text/plain; application/json", ""],
 )
-@pytest.mark.parametrize("path", [JOIN, UPLOAD, "/gradio_api/run/predict", "/gradio_api/reset", "/gradio_api/cancel"])
+@pytest.mark.parametrize("path", [JOIN, RUN, UPLOAD, "/gradio_api/reset", "/gradio_api/cancel"])
 def test_row_05_a_body_that_needs_no_preflight_leaves_nothing(hearth: Besieged, path: str, kind: str) -> None:
     before = hearth.files_left()
     headers = {"Content-Type": kind, "Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
@@ -262,7 +267,102 @@ def test_what_is_no_request_gets_a_sealed_answer_and_no_line_in_the_log(hearth: 
     assert hearth.served.log.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("GET /theme.css", "GET /theme.css", [b"200", b"401"]),
+        (f"POST {JOIN}", "GET /theme.css", [b"200", b"401"]),
+        ("GET /theme.css", f"POST {JOIN}", [b"200", b"401"]),
+        ("GET /theme.css", "GET /open?code=x", [b"200", b"403"]),
+        ("GET /nothing", "GET /", [b"404", b"401"]),
+    ],
+)
+def test_requests_on_one_connection_are_judged_one_by_one(
+    hearth: Besieged, first: str, second: str, expected: list[bytes]
+) -> None:
+    """Who was let in once has said nothing of who asks next: another program may have been given the connection."""
+    call = hearth.join_body(hearth.function("chat-stop", "click"), [None], "pipelined")
+    bodies = {start: call if start.startswith("POST") else b"" for start in (first, second)}
+
+    def whole(start: str, more: str) -> bytes:
+        length = f"Content-Type: application/json\r\nContent-Length: {len(call)}\r\n" if bodies[start] else ""
+        return hearth.filled(f"{start} HTTP/1.1\r\nHost: {{host}}\r\n{length}{more}\r\n") + bodies[start]
+
+    with hearth.plug() as plug:
+        plug.sendall(whole(first, "Cookie: {cookie}\r\n") + whole(second, "Connection: close\r\n"))
+        answer = b""
+        while more := plug.recv(65536):
+            answer += more
+
+    assert re.findall(rb"HTTP/1\.1 (\d\d\d)", answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "body", "expected"),
+    [
+        ("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", b"2\r\n{}\r\n0\r\n\r\n", b"413"),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 2\r\n", b"2\r\n{}\r\n0\r\n\r\n", b"413"),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", b"0\r\n\r\n", b"400"),
+        ("Transfer-Encoding: xchunked\r\n", b"0\r\n\r\n", b"400"),
+        ("Transfer-Encoding: gzip, chunked\r\n", b"0\r\n\r\n", b"400"),
+        ("Transfer-Encoding : chunked\r\n", b"0\r\n\r\n", b"400"),
+        ("Transfer-Encoding:\x0bchunked\r\n", b"0\r\n\r\n", b"400"),
+        ("Content-Length: 2\r\nContent-Length: 40\r\n", b"{}", b"400"),
+        ("Content-Length: 2, 40\r\n", b"{}", b"400"),
+        ("Content-Length: +2\r\n", b"{}", b"400"),
+        ("Transfer-Encoding: chunked\r\n", b"-2\r\n{}\r\n0\r\n\r\n", b"400"),
+        ("Transfer-Encoding: chunked\r\n", b"0x2\r\n{}\r\n0\r\n\r\n", b"400"),
+        ("X: a\rTransfer-Encoding: chunked\r\nContent-Length: 2\r\n", b"{}", b"400"),
+    ],
+)
+def test_a_body_whose_end_two_readers_would_see_in_two_places_is_refused(
+    hearth: Besieged, lines: str, body: bytes, expected: bytes
+) -> None:
+    head = f"POST {JOIN} HTTP/1.1\r\nHost: {{host}}\r\nCookie: {{cookie}}\r\nContent-Type: application/json\r\n"
+    hidden = hearth.filled("GET /theme.css HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n")
+    answer = hearth.ask_raw(head + lines + "\r\n", body + hidden)
+
+    assert re.findall(rb"HTTP/1\.1 (\d\d\d)", answer) == [expected], answer
+    assert_sealed(answer)
+
+
+def test_what_comes_after_a_body_is_no_header(hearth: Besieged) -> None:
+    trailers = hearth.filled("Cookie: {cookie}\r\nHost: {host}\r\n")
+    head = f"POST {JOIN} HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    close = "Trailer: Cookie\r\nConnection: close\r\n\r\n"
+    late, early = b"2\r\n{}\r\n0\r\n" + trailers + b"\r\n", b"2\r\n{}\r\n0\r\nOrigin: null\r\n\r\n"
+
+    assert hearth.ask_raw(head + "Host: {host}\r\n" + close, late).startswith(b"HTTP/1.1 401")
+    assert hearth.ask_raw(head + "Cookie: {cookie}\r\n" + close, late).startswith(b"HTTP/1.1 400")
+    assert hearth.ask_raw(head + "Host: {host}\r\nCookie: {cookie}\r\n" + close, early).startswith(b"HTTP/1.1 422")
+
+
+@pytest.mark.parametrize(
+    ("line", "length", "expected"),
+    [
+        ("", 2, b"401"),
+        ("", 1_000_000, b"401"),
+        ("Cookie: {cookie}\r\nOrigin: null\r\n", 2, b"403"),
+        ("Cookie: {cookie}\r\nOrigin: null\r\n", 1_000_000, b"403"),
+        ("Cookie: {cookie}\r\n", 300_000_000, b"413"),
+    ],
+)
+def test_who_asks_first_whether_to_send_is_told_no(hearth: Besieged, line: str, length: int, expected: bytes) -> None:
+    answer = hearth.ask_raw(
+        f"POST {UPLOAD} HTTP/1.1\r\nHost: {{host}}\r\n{line}Content-Type: {FORM['Content-Type']}\r\n"
+        f"Content-Length: {length}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+    )
+
+    assert re.findall(rb"HTTP/1\.1 (\d\d\d)", answer) == [expected], "never 100"
+
+
 # Rows 6 and 7: the code and the cookie
+
+
+@pytest.fixture(scope="module", autouse=True)
+def aging(standing: Besieged) -> tuple[str, float]:
+    """A code that nobody spends, from when the tests of this file began."""
+    return standing.served.fresh_address(), time.monotonic()
 
 
 def test_row_06_of_all_ways_to_spend_a_code_one_succeeds_once(hearth: Besieged) -> None:
@@ -412,6 +512,18 @@ def test_row_10_a_page_of_elsewhere_cannot_frame_open_or_load_us(hearth: Besiege
     assert set(told) <= {"failed", "opaque0"}
     assert len(answered) >= 3
     assert set(answered) == {403}
+
+
+@pytest.mark.browser
+def test_row_02_a_name_that_was_made_to_lead_here_reads_nothing(hearth: Besieged, page: Page) -> None:
+    """DNS rebinding, as a browser sees it: every name below .localhost leads to 127.0.0.1, so this page's own origin
+    becomes our port, and what it asks there is of the same origin for the browser."""
+    for name in ("evil.localhost", "localhost", "hearth.localhost"):
+        told = page.goto(f"http://{name}:{hearth.port}/")
+        assert told is not None
+        assert told.status == 421
+        asked = "fetch('/gradio_api/app_id', {credentials: 'include'}).then((answer) => answer.text())"
+        assert page.evaluate(asked) == "Not here.\n"
 
 
 # Rows 11 and 12: what lies open on the machine
@@ -611,13 +723,23 @@ def test_a_hostile_environment_changes_nothing_of_what_is_served(hearth: Besiege
         assert sorted(theirs.headers.keys()) == sorted(ours.headers.keys())
         assert b"planted" not in theirs.body
         assert other.ask(f"/gradio_api/file={planted}/.env").status == 403
-        with other.question("hello", "hostile") as events:
-            assert any("word0" in json.dumps(event) for event in events), "the answer comes, past every proxy"
+        with other.question("hello", "hostile"), other.feed() as frames:
+            assert any("word0" in json.dumps(frame) for frame in frames), "the answer comes, past every proxy"
         assert listening(other.process) == {("127.0.0.1", other.port)}
         assert str(planted) not in str({k: v for k, v in os.environ.items() if k in hostile})
     assert sorted(path.name for path in planted.iterdir() if path.name != "__pycache__") == sorted(
         [".env", "assistant.py", "dotenv.py", "gradio.py", "openai.py", "uvicorn.py"]
     )
+
+
+def test_row_06_a_code_that_nobody_spent_is_worth_nothing_after_a_minute(
+    hearth: Besieged, aging: tuple[str, float]
+) -> None:
+    """The last test of this file, so that the minute is mostly over."""
+    address, made_at = urlsplit(aging[0]), aging[1]
+    time.sleep(max(0.0, made_at + CODE_LIFE_SECONDS - time.monotonic()))
+
+    assert hearth.ask(f"{address.path}?{address.query}", cookie=False).status == 403
 
 
 def assert_sealed(answer: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -46,8 +47,12 @@ def answered_with(server: FakeEndpoint) -> str:
 
 
 def assert_nowhere(served: Served, *more: Path, but: tuple[str, ...] = ()) -> None:
-    """The key is in no file below the data dir and these folders, no command line and no environment of Hearth's."""
-    for folder in (served.data_dir, *more):
+    """The key is in no file below the data dir (with snapshots and logs), the private folder (with uploads and what
+    is handed out) and these folders, in no export, no command line and no environment of Hearth's."""
+    assert hearth("backup", "--data-dir", str(served.data_dir)).returncode == 0
+    assert CANARY not in hearth("export", "-", "--data-dir", str(served.data_dir)).stdout
+    private = Path(psutil.Process(served.process.pid).cwd()).parent
+    for folder in (served.data_dir, private, *more):
         for path in folder.rglob("*"):
             if path.is_file() and path.name not in but:
                 assert CANARY.encode() not in path.read_bytes(), path
@@ -68,7 +73,7 @@ def keyring_holds(environment: dict[str, str], data_dir: Path, address: str) -> 
 
 
 @pytest.mark.browser
-def test_a_key_in_the_keyring_is_nowhere_else_serves_the_next_start_and_is_gone_when_removed(
+def test_rows_48_and_52_a_key_in_the_keyring_is_nowhere_else_serves_the_next_start_and_is_gone_when_removed(
     page: Page, serve: Serve, tmp_path: Path
 ) -> None:
     seen: list[str] = []
@@ -82,6 +87,19 @@ def test_a_key_in_the_keyring_is_nowhere_else_serves_the_next_start_and_is_gone_
         assert keyring_holds(desktop, served.data_dir, server.url)
         assert_nowhere(served, tmp_path)
         assert CANARY not in page.content()
+        page.click("#page-chats-button")
+        with page.expect_download() as export:
+            page.click("#export-all")
+        assert CANARY.encode() not in export.value.path().read_bytes()
+        kept = page.evaluate(
+            "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href, history.state])"
+        )
+        assert CANARY not in kept + str(page.context.storage_state(indexed_db=True))
+        page.reload()
+        page.click("#tab-settings-button")
+        expect(page.locator("#settings-key-line")).to_contain_text("keyring")
+        assert CANARY not in page.content()
+        assert page.locator("#settings-api-key input").input_value() == ""
         assert not any(CANARY in body for body in seen)
         assert served.stop() == 0
 
@@ -102,7 +120,7 @@ def test_a_key_in_the_keyring_is_nowhere_else_serves_the_next_start_and_is_gone_
 
 
 @pytest.mark.browser
-def test_a_key_stays_with_its_address_until_the_person_shares_it(page: Page, serve: Serve) -> None:
+def test_row_48_a_key_stays_with_its_address_until_the_person_shares_it(page: Page, serve: Serve) -> None:
     with fake_endpoint(title="") as first, fake_endpoint(Answer(), Answer(), title="") as second:
         served = serve()
         open_settings(page, served)
@@ -125,7 +143,7 @@ def test_a_key_stays_with_its_address_until_the_person_shares_it(page: Page, ser
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_a_keyring_that_never_answers_holds_nobody_up(page: Page, serve: Serve, tmp_path: Path) -> None:
+def test_row_49_a_keyring_that_never_answers_holds_nobody_up(page: Page, serve: Serve, tmp_path: Path) -> None:
     with deaf_bus(tmp_path / "bus") as desktop:
         served = serve(**desktop)
         open_settings(page, served)
@@ -137,7 +155,7 @@ def test_a_keyring_that_never_answers_holds_nobody_up(page: Page, serve: Serve, 
         assert_nowhere(served)
 
 
-def test_a_locked_keyring_is_told_and_the_key_is_there_once_it_is_unlocked(tmp_path: Path) -> None:
+def test_row_49_a_locked_keyring_is_told_and_the_key_is_there_once_it_is_unlocked(tmp_path: Path) -> None:
     home, data_dir = tmp_path / "home", tmp_path / "data"
     home.mkdir()
     with fake_endpoint(Answer(("Yes.",)), key=CANARY) as server:
@@ -155,7 +173,7 @@ def test_a_locked_keyring_is_told_and_the_key_is_there_once_it_is_unlocked(tmp_p
 
 
 @pytest.mark.parametrize("how", ["variable", "null", "settings-file", "properties"])
-def test_no_foreign_keyring_is_loaded_whoever_names_it(tmp_path: Path, how: str) -> None:
+def test_row_49_no_foreign_keyring_is_loaded_whoever_names_it(tmp_path: Path, how: str) -> None:
     """Without a keyring of the system: then `keyring` by itself would take what it is given."""
     data_dir, foreign = tmp_path / "data", tmp_path / "foreign"
     foreign.mkdir()
@@ -192,6 +210,117 @@ def test_no_foreign_keyring_is_loaded_whoever_names_it(tmp_path: Path, how: str)
         assert "keyring does not give out the API key" in asked.stderr
         assert not (tmp_path / "loaded").exists()
         assert "planted" not in str(server.chats[-1].headers)
+
+
+# Rows 50 to 52: the file, what is no key, and a key that was removed
+
+
+def keep_in_file(data_dir: Path, url: str, key: str, *, mode: int = 0o600) -> Path:
+    """A profile with a key in its file, as another program or a hand may have left it."""
+    data_dir.mkdir(mode=0o700, exist_ok=True)
+    (data_dir / "settings.json").write_text(json.dumps({"endpoint": url}), encoding="utf-8")
+    path = data_dir / "keys.json"
+    path.write_text(json.dumps({url.removesuffix("/v1"): key}), encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+def test_row_50_a_file_that_lay_open_is_closed_and_its_key_used(tmp_path: Path) -> None:
+    with fake_endpoint(Answer(("Yes.",)), key=CANARY, title="") as server:
+        path = keep_in_file(tmp_path / "data", server.url, CANARY, mode=0o666)
+        (tmp_path / "data").chmod(0o777)
+        asked = hearth("ask", "Well?", "--data-dir", str(tmp_path / "data"))
+
+    assert (asked.returncode, asked.stdout) == (0, "Yes.\n")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.browser
+def test_row_50_a_link_in_the_file_s_place_is_not_followed(page: Page, serve: Serve, tmp_path: Path) -> None:
+    with fake_endpoint(Answer(), title="") as server:
+        path = keep_in_file(tmp_path / "data", server.url, "sk-planted-by-somebody")
+        path.rename(tmp_path / "theirs")
+        path.symlink_to(tmp_path / "theirs")
+        before = (tmp_path / "theirs").read_bytes()
+        assert hearth("ask", "Well?", "--data-dir", str(path.parent)).returncode == 0
+        assert "planted" not in str(server.chats[-1].headers)
+
+        served = serve()
+        open_settings(page, served)
+        save_key(page, server.url, place="In a file that only you can read")
+    assert (tmp_path / "theirs").read_bytes() == before
+    assert not path.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert CANARY in path.read_text(encoding="utf-8")
+
+
+NO_KEYS = ["a\nb", f"{CANARY}\r\nX-Evil: 1", 'a"b', "a'b", "schlüssel", "a b", "x" * 10_000, "\x1b[2J", "sk-\u202eabc"]
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
+def test_row_51_what_is_no_key_is_refused_with_a_sentence_and_sent_nowhere(tmp_path: Path, key: str) -> None:
+    with fake_endpoint(title="") as server:
+        words = ("ask", "Well?", "--data-dir", str(tmp_path))
+        told = hearth(*words, "--endpoint", server.url, HEARTH_API_KEY=key)
+        assert told.returncode == 1
+        assert "key" in told.stderr
+        assert "Traceback" not in told.stderr
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
+def test_row_51_a_file_with_what_is_no_key_makes_no_header(tmp_path: Path, key: str) -> None:
+    with fake_endpoint(Answer(("Yes.",)), title="") as server:
+        keep_in_file(tmp_path, server.url, key)
+        told = hearth("ask", "Well?", "--data-dir", str(tmp_path))
+
+        assert (told.returncode, told.stdout) == (0, "Yes.\n"), told.stderr
+        assert not [name for name in server.requests[-1].headers if "evil" in name]
+        assert key not in str(server.requests[-1].headers)
+    assert "the key file holds what is no key" in (tmp_path / "logs" / "hearth.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.browser
+def test_row_51_the_form_says_what_is_wrong_with_a_key_and_keeps_the_old_one(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Answer(), key=CANARY, title="") as server:
+        served = serve()
+        open_settings(page, served)
+        save_key(page, server.url, place="In a file that only you can read")
+        for key in ('a"b', "schlüssel", "a b", "x" * 10_000):
+            page.fill("#settings-api-key input", key)
+            page.click("#settings-save")
+            expect(page.locator("#settings-result .hearth-bad")).to_contain_text("key")
+            assert CANARY in (served.data_dir / "keys.json").read_text(encoding="utf-8")
+        assert hearth("ask", "Well?", "--data-dir", str(served.data_dir)).returncode == 0
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("place", ["In a file that only you can read", "Nowhere: forget it"])
+def test_row_52_a_key_that_was_removed_is_gone_and_the_next_call_says_so(page: Page, serve: Serve, place: str) -> None:
+    with fake_endpoint(Answer(("Yes.",)), key=CANARY) as server:
+        served = serve()
+        open_settings(page, served)
+        save_key(page, server.url, place=place)
+        ask(page, "With it?")
+        expect(page.locator("#chat-settled")).to_contain_text("Yes.")
+        page.click("#tab-settings-button")
+        page.click("#settings-remove-key")
+        expect(page.locator("#settings-result")).to_contain_text("The key is gone.")
+        expect(page.locator("#settings-key-line")).to_contain_text("No key")
+        assert_nowhere(served)
+        assert not (served.data_dir / "keys.json").exists()
+
+        ask(page, "And without?")
+        expect(page.locator("#chat-settled .hearth-failure")).to_contain_text("API key")
+    assert CANARY not in str(server.requests[-1].headers)
+    assert CANARY not in served.log.read_text(encoding="utf-8")
+
+
+def ask(page: Page, question: str) -> None:
+    page.click("#tab-chat-button")
+    page.locator("#chat-input textarea").fill(question)
+    page.locator("#chat-input textarea").press("Enter")
 
 
 def note_keyring(data_dir: Path, url: str) -> None:

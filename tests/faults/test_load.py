@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
+import sys
 import threading
 import time
 from collections import Counter
@@ -120,6 +121,23 @@ def test_row_19_half_open_sockets_find_their_limit_and_the_window_its_place(
         assert hearth.process.num_fds() - files < 600
         assert hearth.memory_megabytes() - before < 100
     assert eventually(lambda: hearth.process.num_fds() - files < 20)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such limit")
+def test_row_19_a_low_limit_of_files_shuts_nobody_out(tmp_path: Path) -> None:
+    """As macOS and many a shell have it: fewer files than the crowd has sockets. Hearth raises it when it starts."""
+    import resource  # late: Windows has none
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        try:
+            hearth = stack.enter_context(besieged(tmp_path / "data", Words(("Yes.",))))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        with crowd(hearth, 400, b""):
+            assert hearth.seconds_to_answer() < PATIENCE_SECONDS
+        hearth.assert_unharmed()
 
 
 def test_row_19_of_a_crowd_only_strangers_are_sent_away(hearth: Besieged) -> None:

@@ -75,8 +75,19 @@ ELSEWHERE = [
 def own_files(hearth: Besieged) -> list[str]:
     """What Hearth itself keeps: row 14."""
     data = hearth.served.data_dir
-    names = ("settings.json", "hearth.db", "hearth.db-wal", "logs/hearth.log", "attachments/a.png", "instance.json")
-    (data / "attachments" / "a.png").write_bytes(b"another chat's")
+    names = ["settings.json", "hearth.db", "hearth.db-wal", "logs/hearth.log", "attachments/a.png", "instance.json"]
+    names += [
+        "keys.json",
+        "backups/a.db",
+        "hearth.db.corrupt-1",
+        "settings.json.corrupt-1",
+        "models/a.gguf",
+        "tools/a.py",
+    ]
+    for name in names:
+        if not (data / name).exists():
+            (data / name).parent.mkdir(exist_ok=True)
+            (data / name).write_bytes(b"Hearth's own")
     inside = [hearth.private / "lock", hearth.uploads, hearth.private / "work"]
     return [*(str(data / name) for name in names), *map(str, inside), f"{hearth.uploads}/../lock"]
 
@@ -90,11 +101,15 @@ def test_rows_13_and_14_no_file_of_elsewhere_is_read_by_any_route(hearth: Besieg
             target = (route + spelled).replace(" ", "%20")
             if target.partition("?")[0].replace("%2e", ".").replace("%2f", "/").strip("/.") == "":
                 continue  # another spelling of the page itself
-            began = time.monotonic()
-            answer = hearth.ask(target, cookie=cookie)
+            for _ in range(3):  # a busy machine may be late once
+                began = time.monotonic()
+                answer = hearth.ask(target, cookie=cookie)
+                seconds = time.monotonic() - began
+                if seconds < 1:
+                    break
             assert answer.status in expected, target
             assert len(answer.body) < 200
-            assert time.monotonic() - began < 1, target
+            assert seconds < 1, target
 
 
 def test_row_15_a_planted_link_pipe_or_folder_is_not_followed(hearth: Besieged) -> None:
@@ -181,6 +196,36 @@ def test_row_17_what_was_uploaded_is_never_a_page(hearth: Besieged, name: str, k
         assert shown in ("image/png", "video/mp4")
     else:
         assert answer.headers["Content-Disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize("kind", ["json", "md", "html"])
+def test_row_17_what_is_taken_out_is_downloaded_and_never_a_page(hearth: Besieged, kind: str) -> None:
+    """A model's words are in it, and a title of somebody's choice is its name."""
+    title = 'a\r\nX-Evil: 1\u202e/../<script>";é.html'
+    session, chat = f"export-{kind}", hearth.chats[0][1]
+    form = [None, title, "", kind]
+    for verb in ("rename", "export"):
+        hearth.result("command", "submit", [None, f"{verb}/{chat}/1", ""], session)
+        one = hearth.result("chat-form-save", "click", form, session)
+    every = hearth.result("export-all", "click", [kind], session)
+    given = [
+        it["value"] for it in one["data"] + every["data"] if isinstance(it, dict) and isinstance(it.get("value"), dict)
+    ]
+    paths = [file["path"] for file in given]
+    assert len(paths) == 2
+    assert Path(paths[0]).name.isprintable()
+    for path in paths:
+        assert hearth.uploads in Path(path).parents
+        answer = hearth.ask(FILE + quote(path))
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "application/octet-stream")
+        assert answer.headers["Content-Disposition"].startswith("attachment")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; sandbox")
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "X-Evil" not in answer.headers
+        assert b"question" in answer.body or path.endswith(".zip")
+        assert hearth.ask(FILE + quote(path), cookie=False).status == 401
+        assert hearth.ask(FILE + quote(path), headers={"Sec-Fetch-Site": "same-site"}).status == 403
 
 
 HOSTILE_NAMES = [
