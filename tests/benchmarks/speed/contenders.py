@@ -98,6 +98,6 @@ HEARTH = Contender(
     "#chat-live, #chat-settled",
     "#chat-settled",
     "[data-testid=bot] .hearth-prose, [data-testid=bot] .hearth-plain",
-    "!document.querySelector('#chat-live').textContent && !document.querySelector('#chat-stop')",
+    "!document.querySelector('#chat-live').textContent && !document.querySelector('#chat-stop')?.offsetParent",
 )
 CONTENDERS = {contender.name: contender for contender in (FLOOR, STOCK, HEARTH)}

@@ -111,7 +111,7 @@ def of_idling(given: Given) -> Iterator[str]:
 
 
 def of_turns(given: Given) -> Iterator[str]:
-    marks = [mark for mark in turns.MARKS if mark <= given.turns] or [given.turns]
+    marks = sorted({mark for mark in turns.MARKS if mark < given.turns} | {given.turns})
     grown = list(turns.turns(marks))
     yield table.grid(
         ["turns", "s", "server MB", "page MB", "threads", "descriptors", "temporary files"],

@@ -57,7 +57,7 @@ def _ask(page: Page, before: int) -> None:
         assert comes_true(page, f"{answers} === 0"), "no new chat"
     page.locator(HEARTH.input).fill("And what comes next?")
     page.locator(HEARTH.input).press("Enter")
-    stands = f"{answers} === {before + 1} && !document.querySelector('#chat-stop')"
+    stands = f"{answers} === {before + 1} && {HEARTH.is_over}"
     assert comes_true(page, stands), f"no answer to question {before + 1} of a chat"
 
 
