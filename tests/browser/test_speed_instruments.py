@@ -37,8 +37,10 @@ def noted(page: Page, name: str) -> float:
 
 
 def streamed(browser: Browser, script: str) -> tuple[Page, dict[str, Any]]:
-    """A page that runs this after a key press, and what the instruments saw until the last word stood."""
-    page = opened(new_page(browser, [INSTRUMENTS]), f"input.onkeydown = async () => {{ {script} }};")
+    """A page that runs this after a key press, of which it lets nobody else hear, and what the instruments saw until
+    the last word stood."""
+    pressed = f"async (event) => {{ event.stopImmediatePropagation(); {script} }}"
+    page = opened(new_page(browser, [INSTRUMENTS]), f"addEventListener('keydown', {pressed}, true);")
     page.evaluate("speed.watch({roots: '#chat', settled: '#chat', first: 'begins', last: 'ends'})")
     page.locator("#input").press("Enter")
     assert comes_true(page, "speed.seen.settled")
