@@ -21,7 +21,7 @@ import pytest
 from assistant.engines import AnswerFinished, EngineEvent, GenerationOptions
 from assistant.engines.embedded import EmbeddedEngine, model_id
 from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing, Unreachable
-from assistant.events import TextDelta, UsageReported
+from assistant.events import QuestionQueued, TextDelta, UsageReported
 from assistant.messages import Message, Text, user
 from assistant.paths import starter_model
 
@@ -146,6 +146,24 @@ def test_a_child_that_died_between_two_questions_is_not_noticed(model: Path, log
         assert any(isinstance(event, TextDelta) for event in await answer(engine))
 
     with_engine(model, log_file, use)
+
+
+def test_questions_at_once_are_answered_one_after_the_other_and_one_that_is_taken_back_is_not(
+    model: Path, log_file: Path
+):
+    async def use(engine: EmbeddedEngine) -> None:
+        first, second, third = (engine.stream(STORY, SHORT) for _ in range(3))
+        await begun(first, words=1)
+        assert await anext(second) == QuestionQueued(1)
+        assert await anext(third) == QuestionQueued(2)
+        await second.aclose()
+        assert await anext(third) == QuestionQueued(1)
+        await first.aclose()
+        assert await anext(third) == QuestionQueued(0)
+        assert [event async for event in third if isinstance(event, TextDelta)]
+
+    with_engine(model, log_file, use)
+    assert log_file.read_text(encoding="utf-8").count("launch_slot_") == 2
 
 
 def test_stop_frees_the_engine_at_once(model: Path, log_file: Path):

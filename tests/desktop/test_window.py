@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from tests.conftest import Served, eventually, hearth
-from tests.desktop.conftest import Opened, Screen
+from tests.desktop.conftest import Opened
+from tests.desktop.screen import Screen
 from tests.faults.test_process_faults import SERVER_THAT_DIES
 
 pytestmark = pytest.mark.desktop
