@@ -93,6 +93,11 @@ class Conversations:
         """The chats that were put away, the last changed first."""
         return await asyncio.to_thread(self._kept.chats, limit=limit, is_archived=True)
 
+    async def folder_of(self, conversation_id: str) -> str:
+        """The folder that the chat is in; empty for none."""
+        stored = await asyncio.to_thread(self._store.conversation, conversation_id)
+        return stored.folder if stored else ""
+
     async def folders(self) -> list[str]:
         """The names of all folders."""
         return list(await asyncio.to_thread(self._kept.folders))

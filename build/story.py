@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from person import STILL_PIXELS, Person, eventually
+from PIL import Image
 from stage import Stage
 
 QUESTION = "Name three colours."
@@ -69,23 +70,36 @@ def opened(stage: Stage, person: Person, *, said: Path) -> Generator[tuple[subpr
 
 
 def _until_usable(person: Person, began: float) -> float:
-    """A letter typed on the start page changes nothing; on the page it appears, and goes when it is taken back."""
+    """Types until the page listens. Each time a letter is waited for a little longer: a busy machine draws late."""
     gives_up = time.monotonic() + 90
+    patience_seconds = 0.05
     while time.monotonic() < gives_up:
-        person.presses("x")
-        shown = time.monotonic() - began
-        with_letter = person.sees()
-        person.presses("BackSpace")
-        time.sleep(0.05)
-        without = person.sees()
-        person.presses("x")
-        time.sleep(0.05)
-        appeared = person.sees_after(without)
-        again = person.sees_after(with_letter)
-        person.presses("BackSpace")
-        if 8 < appeared < 5000 and again < STILL_PIXELS:
-            return shown
+        if typed := _letter_taken(person, patience_seconds):
+            return typed - began
+        patience_seconds = min(2.0, patience_seconds * 1.15)
     raise TimeoutError("the page took no letter")
+
+
+def _letter_taken(person: Person, patience_seconds: float) -> float:
+    """When a letter was typed that appeared, went when it was taken back, and was the same when typed again; else 0. On
+    the start page it changes nothing."""
+
+    def comes(least: int, most: int, picture: Image.Image) -> bool:
+        return eventually(
+            lambda: least <= person.sees_after(picture) < most, within_seconds=patience_seconds, every_seconds=0.02
+        )
+
+    without = person.sees()
+    person.presses("x")
+    typed = time.monotonic()
+    appeared = comes(9, 5000, without)
+    with_letter = person.sees()
+    person.presses("BackSpace")
+    went = appeared and comes(0, STILL_PIXELS, without)
+    person.presses("x")
+    again = went and comes(0, STILL_PIXELS, with_letter)
+    person.presses("BackSpace")
+    return typed if again else 0.0
 
 
 def is_asked(stage: Stage, person: Person, question: str = QUESTION) -> str:

@@ -28,7 +28,7 @@ from assistant.ui.transcript import Frame, Transcript, View
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 3.0
-MOST_READERS = 24  # more pages than people look at; who opens a thousand must not keep a processor busy
+MOST_READERS = 4  # a browser has six connections for an address; more windows than that are told in turns
 
 
 class Feed:
@@ -75,6 +75,8 @@ class Feed:
                 return JSONResponse({"error": self._t("chat.gone")}, 404)
             if conversation.is_running:
                 return JSONResponse({"error": ""}, 409)
+            if question.edit and conversation.message(question.edit) is None:
+                return JSONResponse({"error": self._t("chat.edit-gone")}, 409)
             if question.edit:
                 await conversation.edit(question.edit, question.text)
             else:
@@ -85,7 +87,7 @@ class Feed:
         return JSONResponse({"draft": conversation.draft})
 
     async def _told(self, reader: _Reader) -> AsyncGenerator[str]:
-        """The frames as events. The oldest of too many readers ends; its page comes back when it is looked at."""
+        """The frames as events. The oldest of too many readers ends; its page comes back in its turn."""
         name = secrets.token_urlsafe(12)
         self._readers[name] = reader
         while len(self._readers) > MOST_READERS:

@@ -1,6 +1,6 @@
 """A room without a way out in which every attempt to leave is heard: run by test_silence.py, as root, in namespaces.
 
-    unshare --net --mount python -m tests.faults.quiet_room FOLDER
+    unshare --net --mount --pid --fork --kill-child --mount-proc python -m tests.faults.quiet_room FOLDER
 
 The way to everywhere leads through a card that ends in the room, so that what would leave is seen. A name server lies
 that way, and a proxy on loopback is named by all proxy variables. What is heard is printed as JSON, after a person's
