@@ -114,7 +114,7 @@ def build_page(
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
     Feed(conversations, banner.words, t).add_to(app)
     scripts.add_to(app)
-    app.add_middleware(Shelf)
+    app.add_middleware(Shelf, kinds={block.get_block_name() for block in blocks.blocks.values()})
     served = gr.mount_gradio_app(
         app,
         blocks,
