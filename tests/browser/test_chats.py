@@ -12,6 +12,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from assistant.attachments import Attachments
+from assistant.database import Database
+from assistant.messages import user
+from assistant.paths import Profile
+from assistant.records import StoredConversation, new_id, new_message
+from assistant.store import Store
 from tests.conftest import Served, eventually, hearth
 from tests.exports import chatgpt_chat, chatgpt_zip, node, said, words
 from tests.fake_endpoint import fake_endpoint
@@ -402,6 +408,32 @@ def test_an_import_shows_how_far_it_is_and_what_was_skipped_and_why(page: Page, 
     assert [done for done, _ in bars] == sorted(done for done, _ in bars)
     page.set_input_files("#import-files input[type=file]", str(export))
     expect(report).to_contain_text("Chats that were here already: 600.", timeout=90_000)
-    expect(page.locator("#chat-list .hearth-row")).to_have_count(60)
+
+
+@pytest.mark.parametrize("kind", ["plain", "pinned", "archived", "folder"])
+def test_the_side_bar_pages_whatever_it_lists(page: Page, serve: Serve, tmp_path: Path, kind: str) -> None:
+    profile = Profile(tmp_path / "data")
+    profile.attachments.mkdir(parents=True)
+    store = Store(Database(profile.database), Attachments(profile.attachments))
+    for number in range(70):
+        message = new_message(None, user(f"Question {number}"))
+        chat = StoredConversation(
+            new_id(),
+            f"Chat {number}",
+            message.id,
+            is_pinned=kind == "pinned",
+            is_archived=kind == "archived",
+            folder="Work" if kind == "folder" else "",
+        )
+        store.add_tree(chat, [message])
+    store.close()
+    open_hearth(page, serve())
+    if kind == "archived":
+        page.locator("#sidebar-foot").get_by_text("Archived (70)").click()
+    if kind == "folder":
+        page.locator("#chat-list .hearth-folder").click()
+    rows = page.locator("#chat-list .hearth-row")
+    expect(rows).to_have_count(60)
     page.locator("#chat-list .hearth-do-more").click()
-    expect(page.locator("#chat-list .hearth-row")).to_have_count(120)
+    expect(rows).to_have_count(70)
+    expect(page.locator("#chat-list .hearth-do-more")).to_have_count(0)
