@@ -116,7 +116,7 @@ def build_page(
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
     Feed(conversations, t, banner=banner.words, on_reader=on_shown).add_to(app)
     scripts.add_to(app)
-    app.add_middleware(Shelf)
+    app.add_middleware(Shelf, kinds={block.get_block_name() for block in blocks.blocks.values()})
     served = gr.mount_gradio_app(
         app,
         blocks,
