@@ -40,6 +40,9 @@
       window.hearth.print(id);
       return;
     }
+    if (verb === "delete" || verb === "split" || verb === "restore" || showsAnotherChat.includes(verb)) {
+      window.hearth.transcript.willTurn();
+    }
     send(command);
     if (verb === "delete") setTimeout(() => one("#look")?.click(), UNDO_MS);
     if (showsAnotherChat.includes(verb)) {
@@ -61,6 +64,7 @@
   };
   WIDE.addEventListener("change", fit);
   addEventListener("click", (event) => {
+    if (event.target.closest?.("#new-chat")) window.hearth.transcript.willTurn();
     if (event.target.closest?.("#sidebar-toggle")) { showSidebar(!sidebarIsOpen()); return; }
     if (WIDE.matches || !sidebarIsOpen()) return;
     if (!event.target.closest?.("#sidebar") || event.target.closest?.("#new-chat")) showSidebar(false);

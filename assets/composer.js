@@ -32,7 +32,8 @@
     line.hidden = !why;
   };
 
-  const ask = async (chat, text, mark) => {
+  const ask = async (text, mark) => {
+    const { transcript } = window.hearth;
     const edit = mark.className.match(/hearth-edits-(\w+)/)?.[1] ?? "";
     if (edit) mark.classList.remove(`hearth-edits-${edit}`); // what is asked next, before the server says so, is no edit
     const giveBack = (why) => {
@@ -43,6 +44,8 @@
     tell("");
     run(true);
     try {
+      await transcript.turned();
+      const chat = transcript.chat(); // the one that the person sees; the mark may come late
       const answer = await fetch("/ask", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
@@ -62,9 +65,8 @@
   const takes = () => {
     const mark = one("#chat-target [class*='hearth-chat-']");
     const text = field()?.value ?? "";
-    const chat = window.hearth.transcript.chat(); // the one that the person sees; the mark may come late
-    if (!mark || !chat) return false;
-    if (text.trim() && !isRunning()) ask(chat, text, mark);
+    if (!mark || !window.hearth.transcript.chat()) return false;
+    if (text.trim() && !isRunning()) ask(text, mark);
     return true;
   };
   const stop = (event) => {

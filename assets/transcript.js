@@ -8,6 +8,7 @@
   const COST_FACTOR = 3; // frames take at most so large a part of the page's time: 1 / (1 + COST_FACTOR)
   const LONGEST_WAIT_MS = 250;
   const AGAIN_MS = 3000;
+  const LONGEST_TURN_MS = 5000;
   const ABOVE_A_TARGET = 4; // see transcript.py
   const SPOKEN = 3;
   const WHOLE = "all"; // see transcript.py
@@ -238,9 +239,18 @@
   // For print.js: from the first message on, however long that is, until the page is to be as before.
   window.hearth.transcript = {
     chat: () => chat,
+    willTurn: () => willTurn(),
+    turned: () => turned,
     showWhole: () => follow(chat, WHOLE),
     isWhole: () => isWhole && order.length > 0 && !hasMore && waiting.length === 0 && !isDue,
     showEnd: () => { if (isWhole) follow(chat, ""); },
+  };
+
+  // A person has asked for another chat: what is asked next is meant for that one, however soon it comes.
+  let turned = Promise.resolve();
+  let hasTurned = () => {};
+  const willTurn = () => {
+    turned = new Promise((resolve) => { hasTurned = resolve; setTimeout(resolve, LONGEST_TURN_MS); });
   };
 
   // Which chat, and which message of it: the server leaves a mark.
@@ -258,6 +268,7 @@
       isOvertaken = true;
       return;
     }
+    if (told > turn) hasTurned();
     [turn, isOvertaken] = [told, false];
     if (`${id} ${target}` === followed) return;
     const isOther = id !== chat;

@@ -54,3 +54,13 @@ def test_a_paste_of_a_hundred_megabytes_is_told_in_a_sentence_and_loses_nothing(
     page.evaluate("navigator.clipboard.writeText(' And this.')")
     page.keyboard.press("Control+V")
     expect(composer).to_have_value("What I had typed. More. And this.")
+
+
+def test_a_question_asked_while_a_new_chat_is_on_its_way_is_that_chats_first(page: Page, serve: Serve) -> None:
+    with fake_endpoint(*[Answer(("Yes.",))] * 4) as endpoint:
+        page.goto(serve("--endpoint", endpoint.url, "--model", "fake").address)
+        for number in range(4):
+            page.click("#new-chat")
+            ask(page, f"the only question {number}")
+            expect(page.locator("#chat-settled .user")).to_have_count(1)
+        assert all(len([m for m in chat.body["messages"] if m["role"] == "user"]) == 1 for chat in endpoint.chats)
