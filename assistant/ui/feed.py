@@ -41,8 +41,10 @@ class Feed:
     the chat, and "banner", once `banner` gives other words.
     """
 
-    def __init__(self, conversations: Conversations, banner: Callable[[], str], t: Translator) -> None:
-        self._conversations, self._banner, self._t = conversations, banner, t
+    def __init__(
+        self, conversations: Conversations, t: Translator, *, banner: Callable[[], str], on_reader: Callable[[], None]
+    ) -> None:
+        self._conversations, self._t, self._banner, self._on_reader = conversations, t, banner, on_reader
         self._readers: dict[str, _Reader] = {}  # by a name that only its own page is told
 
     def add_to(self, app: FastAPI) -> None:
@@ -90,6 +92,7 @@ class Feed:
         """The frames as events. The oldest of too many readers ends; its page comes back in its turn."""
         name = secrets.token_urlsafe(12)
         self._readers[name] = reader
+        self._on_reader()
         while len(self._readers) > MOST_READERS:
             self._readers.pop(next(iter(self._readers))).end()
         try:

@@ -121,7 +121,7 @@ def of_turns(given: Given) -> Iterator[str]:
             for it in grown
         ),
     )  # fmt: skip
-    warm, end = grown[min(1, len(grown) - 1)], grown[-1]
+    warm, end = next((it for it in grown if it.turns == turns.WARM), grown[0]), grown[-1]
     claims = [
         Claim("server MB", end.megabytes - warm.megabytes),
         Claim("threads", end.threads - warm.threads),
