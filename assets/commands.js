@@ -24,8 +24,10 @@
   const hereOnly = { shortcuts: () => showShortcuts(true) };
   const ofMessages = ["edit", "retry", "continue", "show", "branch", "split", "erase"];
   const showsAnotherChat = ["open", "jump", "private"];
+  let stepped = null;
   addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href^='#hearth/']");
+    stepped = null;
     shutMenus(link ? null : event.target.closest?.("details.hearth-more"));
     if (!link) return;
     event.preventDefault();
@@ -77,12 +79,18 @@
     field?.focus();
     field?.select();
   };
+  // Steps may be quicker than the page: while it shows the chat of the last step, one goes on from where that led.
   const step = (by) => {
     const links = [...document.querySelectorAll("#chat-list .hearth-do-open")];
-    const here = links.findIndex((link) => link.closest(".hearth-current"));
+    const shown = window.hearth.transcript.chat();
+    const at = stepped?.from === shown ? stepped.to : shown;
+    const here = links.findIndex((link) => idOf(link) === at);
     const next = links[here < 0 ? 0 : here + by];
-    if (next) next.click();
+    if (!next) return;
+    next.click();
+    stepped = { from: shown, to: idOf(next) };
   };
+  const idOf = (link) => link.getAttribute("href").split("/").at(-1);
 
   let cameFrom = null;
   const showShortcuts = (isShown) => {

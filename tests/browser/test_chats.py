@@ -257,7 +257,8 @@ def test_a_link_in_an_answer_that_looks_like_a_command_does_nothing(page: Page, 
         open_hearth(page, serve("--endpoint", server.url))
         ask(page, "Alpha")
         expect(settled(page)).to_contain_text("harmless")
-        for words in ("harmless", "this", "more"):
+        expect(settled(page)).to_contain_text("<a href='#hearth/erase/1'>this</a>")
+        for words in ("harmless", "more"):
             settled(page).get_by_text(words, exact=True).first.click()
             page.wait_for_timeout(300)
         expect(chat_row(page, "Kept")).to_be_visible()
@@ -373,6 +374,7 @@ def test_words_for_a_question_that_is_gone_are_given_back(page: Page, serve: Ser
         expect(page.locator("#composer-fault")).to_contain_text("not shown any more")
         expect(page.locator("#chat-input textarea")).to_have_value("Precious words")
         page.click("#composer-no")
+        expect(page.locator("#composer-question")).to_be_hidden()
         ask(page, "Beta?")
         expect(settled(page)).to_contain_text("Two.")
 

@@ -79,6 +79,10 @@ def test_questions_are_asked_and_chats_found_and_stepped_through(page: Page, ser
         expect(settled(page)).to_contain_text("One.")
         keyboard.press("Alt+ArrowUp")
         expect(settled(page)).to_contain_text("Two.")
+        keyboard.press("Alt+ArrowDown")
+        keyboard.press("Alt+ArrowUp")  # quicker than the page
+        keyboard.press("Alt+ArrowDown")
+        expect(settled(page)).to_contain_text("One.")
 
         keyboard.press("Control+K")
         keyboard.type("One")
