@@ -15,7 +15,7 @@
     place.dispatchEvent(new InputEvent("input", { bubbles: true }));
   };
   // What could not be asked stands before what has been typed since.
-  const giveBack = (words, why) => {
+  const returned = (words, why) => {
     const since = field()?.value ?? "";
     put(since ? `${words}\n${since}` : words);
     tell(why);
@@ -32,7 +32,13 @@
     line.hidden = !why;
   };
 
-  const ask = async (chat, text, edit) => {
+  const ask = async (chat, text, mark) => {
+    const edit = mark.className.match(/hearth-edits-(\w+)/)?.[1] ?? "";
+    if (edit) mark.classList.remove(`hearth-edits-${edit}`); // what is asked next, before the server says so, is no edit
+    const giveBack = (why) => {
+      if (edit) mark.classList.add(`hearth-edits-${edit}`);
+      returned(text, why);
+    };
     put("");
     tell("");
     run(true);
@@ -47,19 +53,18 @@
       if (told.draft && !field()?.value) put(told.draft);
     } catch (fault) {
       run(one("#chat-live").childElementCount > 0);
-      giveBack(text, fault instanceof TypeError ? window.hearth.words.unasked : fault.message);
+      giveBack(fault instanceof TypeError ? window.hearth.words.unasked : fault.message);
     }
     one("#look")?.click();
   };
 
   // True where the question is ours to ask. A page that does not know its chat yet leaves it to Gradio.
   const takes = () => {
-    const mark = one("#chat-target [class*='hearth-chat-']")?.className;
+    const mark = one("#chat-target [class*='hearth-chat-']");
     const text = field()?.value ?? "";
-    if (!mark) return false;
-    if (text.trim() && !isRunning()) {
-      ask(mark.match(/hearth-chat-(\w+)/)[1], text, mark.match(/hearth-edits-(\w+)/)?.[1] ?? "");
-    }
+    const chat = window.hearth.transcript.chat(); // the one that the person sees; the mark may come late
+    if (!mark || !chat) return false;
+    if (text.trim() && !isRunning()) ask(chat, text, mark);
     return true;
   };
   const stop = (event) => {

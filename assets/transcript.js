@@ -7,7 +7,8 @@
   const NEAR_END_PX = 80;
   const COST_FACTOR = 3; // frames take at most so large a part of the page's time: 1 / (1 + COST_FACTOR)
   const LONGEST_WAIT_MS = 250;
-  const AGAIN_MS = 1000;
+  const AGAIN_MS = 3000;
+  const ABOVE_A_TARGET = 4; // see transcript.py
   const SPOKEN = 3;
   const WHOLE = "all"; // see transcript.py
   const MOST_CARDS = 80; // beyond this, a page that stands at the end begins anew from there
@@ -213,33 +214,29 @@
     if (id !== chat && !target) document.dispatchEvent(new Event("hearth-chat"));
     chat = id;
     const source = feed = new EventSource(`/feed/${id}/${target || "-"}`);
-    let isFirst = true;
-    source.addEventListener("reader", (event) => { reader = JSON.parse(event.data); isFirst = true; });
-    source.addEventListener("frame", (event) => {
-      if (source !== feed) return;
-      if (isFirst) { // all of it: what the page has of another chat, or of before a break, goes when it comes
-        isFirst = false;
-        waiting = [];
-        take({ order: [], cards: [], live: null });
-      }
-      take(JSON.parse(event.data));
-    });
-    source.addEventListener("end", () => { source.close(); if (source === feed) feed = null; });
-    source.addEventListener("error", () => {
-      if (source.readyState !== EventSource.CLOSED || source !== feed) return; // it tries again by itself
-      feed = null;
-      setTimeout(() => { if (!feed && !document.hidden && chat === id) follow(id, ""); }, AGAIN_MS);
-    });
+    source.addEventListener("reader", (event) => { reader = JSON.parse(event.data); });
+    source.addEventListener("frame", (event) => { if (source === feed) take(JSON.parse(event.data)); });
+    source.addEventListener("end", () => leave(source)); // there are too many windows: it is another one's turn
+    source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) leave(source); });
+  };
+  const leave = (source) => {
+    source.close();
+    if (source !== feed) return;
+    feed = null;
+    setTimeout(comeBack, AGAIN_MS);
+  };
+  const comeBack = () => {
+    if (feed || !chat || document.hidden) return;
+    follow(chat, order[ABOVE_A_TARGET] ?? "");
+    one("#look")?.click();
+    one("#banner-look")?.click();
   };
   // A browser has few connections for one address: a page that nobody looks at gives its own back.
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) { if (!live) { feed?.close(); feed = null; } }
-    else if (chat && !feed) {
-      follow(chat, "");
-      one("#look")?.click();
-      one("#banner-look")?.click();
-    }
+    if (!document.hidden) comeBack();
+    else if (feed && !live) { feed.close(); feed = null; }
   });
+  for (const sign of ["focus", "pointerdown", "keydown"]) addEventListener(sign, comeBack, { passive: true });
 
   // For print.js: from the first message on, however long that is, until the page is to be as before.
   window.hearth.transcript = {
@@ -251,11 +248,20 @@
 
   // Which chat, and which message of it: the server leaves a mark.
   let followed = "";
+  let turn = 0;
+  let isOvertaken = false;
   const noticeMark = () => {
     const mark = one("#chat-target [class*='hearth-chat-']");
     if (!mark || !one("#chat-settled")) return;
     const id = mark.className.match(/hearth-chat-(\w+)/)[1];
     const target = mark.className.match(/hearth-target-(\w+)/)?.[1] ?? "";
+    const told = Number(mark.className.match(/hearth-turn-(\d+)/)[1]);
+    if (told < turn) { // an answer that was overtaken by a later one
+      if (!isOvertaken) one("#look")?.click();
+      isOvertaken = true;
+      return;
+    }
+    [turn, isOvertaken] = [told, false];
     if (`${id} ${target}` === followed) return;
     const isOther = id !== chat;
     followed = `${id} ${target}`;

@@ -11,6 +11,7 @@ from assistant.errors import HearthError
 from assistant.events import (
     Event,
     FinishReason,
+    QuestionQueued,
     ReasoningDelta,
     TextDelta,
     ToolCallFinished,
@@ -27,9 +28,11 @@ Words = TypeVar("Words", Text, Reasoning)
 @dataclass(frozen=True)
 class Answer:
     """What a turn has brought so far. `messages` alternate between the assistant's and, after tool calls, tool results;
-    `finished` and `error` are None while it runs, and one of them is set when it has ended."""
+    `ahead` is how many others are answered first; `finished` and `error` are None while it runs, and one of them is set
+    when it has ended."""
 
     messages: tuple[Message, ...] = ()
+    ahead: int = 0
     usage: UsageReported | None = None
     finished: FinishReason | None = None
     error: HearthError | None = None
@@ -37,6 +40,8 @@ class Answer:
     def after(self, event: Event) -> Answer:
         """The answer with one more event."""
         match event:
+            case QuestionQueued(ahead):
+                return replace(self, ahead=ahead)
             case TextDelta(text):
                 return self._with_words(Text(text))
             case ReasoningDelta(text):

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WARM_UP_SECONDS = 1.5
+WARM_UP_SECONDS = 5.0  # without a page; with one, as soon as it shows its chat
 
 
 class App:
@@ -88,9 +88,11 @@ class App:
         private = Store(Database(None))
         conversations = Conversations(store, private=private, choose=self._choose)
 
+        is_shown = asyncio.Event()
+
         @asynccontextmanager
         async def lifespan(_: object) -> AsyncGenerator[None]:
-            warming = asyncio.create_task(self._warm_up())
+            warming = asyncio.create_task(self._warm_up(is_shown))
             try:
                 await conversations.erase_deleted()
                 caretaker.start()
@@ -114,6 +116,7 @@ class App:
             importer=Importer(store, attachments),
             exporter=Exporter(store, attachments, ENGLISH),
             lifespan=lifespan,
+            on_shown=is_shown.set,
         )
         self._guard = Guard(page, port=port, uploads=upload_folder())
         return self._guard
@@ -248,10 +251,12 @@ class App:
             with suppress(EngineError):  # told by `_warm_up`, or by the answer to the first question
                 engine.load()
 
-    async def _warm_up(self) -> None:
-        """Once the page is there: loading the client's code would keep it waiting, and a first question that is quicker
+    async def _warm_up(self, is_shown: asyncio.Event) -> None:
+        """Once a page is there: loading the client's code would keep it waiting, and a first question that is quicker
         loads it by itself."""
-        await asyncio.sleep(WARM_UP_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WARM_UP_SECONDS):
+                await is_shown.wait()
         try:
             await self._choose().engine.start()
         except EngineError as error:

@@ -45,9 +45,9 @@ class Catalogue:
             f"archived_at IS {'NOT ' if is_archived else ''}NULL{pinned} ORDER BY updated_at DESC LIMIT ?", limit
         )
 
-    def pinned(self) -> list[StoredConversation]:
+    def pinned(self, *, limit: int) -> list[StoredConversation]:
         """The pinned chats, the last pinned first."""
-        return self._list("pinned_at IS NOT NULL AND archived_at IS NULL ORDER BY pinned_at DESC LIMIT ?", 200)
+        return self._list("pinned_at IS NOT NULL AND archived_at IS NULL ORDER BY pinned_at DESC LIMIT ?", limit)
 
     def folders(self) -> dict[str, int]:
         """The folders by name, and how many chats are in each. A folder is there as long as a chat is in it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,21 +18,32 @@ from assistant.store import Store
 log = logging.getLogger(__name__)
 
 UNDO_SECONDS = 20
-PRIVATE_LISTED = 50
 
 
 @dataclass(frozen=True)
 class Overview:
-    """What the side bar lists. `folders` holds each folder's size, `opened` the chats of those that are open;
-    `has_more` says that more chats follow the last of `chats`."""
+    """What the side bar lists. `folders` holds each folder's size, `opened` the chats of those that are open; of each
+    list there may be more than is in it."""
 
-    private: tuple[StoredConversation, ...]
-    pinned: tuple[StoredConversation, ...]
+    private: Listed
+    pinned: Listed
     folders: dict[str, int]
-    opened: dict[str, tuple[StoredConversation, ...]]
-    chats: tuple[StoredConversation, ...]
-    has_more: bool
+    opened: dict[str, Listed]
+    chats: Listed
     archived_count: int
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Chats, and whether more of their kind follow."""
+
+    chats: Sequence[StoredConversation] = ()
+    has_more: bool = False
+
+    @staticmethod
+    def of(found: Sequence[StoredConversation], limit: int) -> Listed:
+        """At most `limit` of them; whoever looked for one more knows whether it is there."""
+        return Listed(found[:limit], len(found) > limit)
 
 
 class Conversations:
@@ -86,12 +97,17 @@ class Conversations:
         return conversation.is_of(self._private)
 
     async def overview(self, *, limit: int, open_folders: frozenset[str] = frozenset()) -> Overview:
-        """What the side bar lists, with at most `limit` chats outside folders, and as many in each open folder."""
+        """What the side bar lists, with at most `limit` chats in each of its lists."""
         return await asyncio.to_thread(self._overview, limit, open_folders)
 
-    async def archived(self, *, limit: int) -> list[StoredConversation]:
+    async def archived(self, *, limit: int) -> Listed:
         """The chats that were put away, the last changed first."""
-        return await asyncio.to_thread(self._kept.chats, limit=limit, is_archived=True)
+        return Listed.of(await asyncio.to_thread(self._kept.chats, limit=limit + 1, is_archived=True), limit)
+
+    async def folder_of(self, conversation_id: str) -> str:
+        """The folder that the chat is in; empty for none."""
+        stored = await asyncio.to_thread(self._store.conversation, conversation_id)
+        return stored.folder if stored else ""
 
     async def folders(self) -> list[str]:
         """The names of all folders."""
@@ -160,16 +176,14 @@ class Conversations:
         return self._open[stored.id]
 
     def _overview(self, limit: int, open_folders: frozenset[str]) -> Overview:
-        kept = self._kept
-        chats = kept.chats(limit=limit + 1)
+        kept, most = self._kept, limit + 1
         folders = kept.folders()
         return Overview(
-            private=tuple(self._unkept.chats(limit=PRIVATE_LISTED)),
-            pinned=tuple(kept.pinned()),
+            private=Listed.of(self._unkept.chats(limit=most), limit),
+            pinned=Listed.of(kept.pinned(limit=most), limit),
             folders=folders,
-            opened={name: tuple(kept.in_folder(name, limit=limit)) for name in folders if name in open_folders},
-            chats=tuple(chats[:limit]),
-            has_more=len(chats) > limit,
+            opened={n: Listed.of(kept.in_folder(n, limit=most), limit) for n in folders if n in open_folders},
+            chats=Listed.of(kept.chats(limit=most), limit),
             archived_count=kept.count_archived(),
         )
 

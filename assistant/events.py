@@ -4,6 +4,7 @@ A turn is everything between a question and the end of its answer. `turn.run_tur
 `conversation` folds them into the running answer and saves it; the page and the command line show it. Consumers
 `match` on the type and end in `assert_never`, so that a new event cannot be forgotten anywhere.
 
+    QuestionQueued*                     while other questions are answered first
     TextDelta*, ReasoningDelta*         as they arrive from the engine
     ToolCallStarted, ToolCallFinished   for each tool the model asked for; then the engine goes on
     UsageReported                       once per answer of the engine that counts its tokens
@@ -19,6 +20,13 @@ from assistant.errors import HearthError
 from assistant.messages import ToolCall, ToolResult
 
 FinishReason = Literal["stop", "length", "content_filter", "tool_limit"]
+
+
+@dataclass(frozen=True)
+class QuestionQueued:
+    """So many other answers come before this one; 0 when its turn has come."""
+
+    ahead: int
 
 
 @dataclass(frozen=True)
@@ -75,4 +83,13 @@ class TurnFailed:
     error: HearthError
 
 
-Event = TextDelta | ReasoningDelta | ToolCallStarted | ToolCallFinished | UsageReported | TurnFinished | TurnFailed
+Event = (
+    QuestionQueued
+    | TextDelta
+    | ReasoningDelta
+    | ToolCallStarted
+    | ToolCallFinished
+    | UsageReported
+    | TurnFinished
+    | TurnFailed
+)

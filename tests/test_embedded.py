@@ -21,7 +21,7 @@ import pytest
 from assistant.engines import AnswerFinished, EngineEvent, GenerationOptions
 from assistant.engines.embedded import EmbeddedEngine, model_id
 from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing, Unreachable
-from assistant.events import TextDelta, UsageReported
+from assistant.events import QuestionQueued, TextDelta, UsageReported
 from assistant.messages import Message, Text, user
 from assistant.paths import starter_model
 
@@ -124,7 +124,7 @@ def test_starts_at_the_same_time_start_one_child(model: Path, log_file: Path):
     with_engine(model, log_file, use)
 
 
-def test_a_child_killed_in_mid_answer_keeps_the_text_and_comes_back(model: Path, log_file: Path):
+def test_row_37_a_child_killed_in_mid_answer_keeps_the_text_and_comes_back(model: Path, log_file: Path):
     async def use(engine: EmbeddedEngine) -> None:
         stream = engine.stream(STORY, LONG)
         text = await begun(stream)
@@ -146,6 +146,24 @@ def test_a_child_that_died_between_two_questions_is_not_noticed(model: Path, log
         assert any(isinstance(event, TextDelta) for event in await answer(engine))
 
     with_engine(model, log_file, use)
+
+
+def test_questions_at_once_are_answered_one_after_the_other_and_one_that_is_taken_back_is_not(
+    model: Path, log_file: Path
+):
+    async def use(engine: EmbeddedEngine) -> None:
+        first, second, third = (engine.stream(STORY, SHORT) for _ in range(3))
+        await begun(first, words=1)
+        assert await anext(second) == QuestionQueued(1)
+        assert await anext(third) == QuestionQueued(2)
+        await second.aclose()
+        assert await anext(third) == QuestionQueued(1)
+        await first.aclose()
+        assert await anext(third) == QuestionQueued(0)
+        assert [event async for event in third if isinstance(event, TextDelta)]
+
+    with_engine(model, log_file, use)
+    assert log_file.read_text(encoding="utf-8").count("launch_slot_") == 2
 
 
 def test_stop_frees_the_engine_at_once(model: Path, log_file: Path):
@@ -193,7 +211,7 @@ def test_without_a_model_the_sentence_says_how_to_get_one(log_file: Path):
 
 
 @pytest.mark.parametrize("content", [b"", b"GG", b"<html>not found</html>", b"GGUF" + bytes(100), None])
-def test_a_file_that_is_no_model_is_said(tmp_path: Path, log_file: Path, model: Path, content: bytes | None):
+def test_row_37_a_file_that_is_no_model_is_said(tmp_path: Path, log_file: Path, model: Path, content: bytes | None):
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(model.read_bytes()[:5_000_000] if content is None else content)
 
@@ -205,7 +223,7 @@ def test_a_file_that_is_no_model_is_said(tmp_path: Path, log_file: Path, model: 
     with_engine(broken, log_file, use)
 
 
-def test_a_model_file_that_is_gone_is_said(tmp_path: Path, log_file: Path):
+def test_row_37_a_model_file_that_is_gone_is_said(tmp_path: Path, log_file: Path):
     async def use(engine: EmbeddedEngine) -> None:
         with pytest.raises(ModelMissing):
             await engine.start()
@@ -213,7 +231,7 @@ def test_a_model_file_that_is_gone_is_said(tmp_path: Path, log_file: Path):
     with_engine(tmp_path / "gone.gguf", log_file, use)
 
 
-def test_a_child_that_is_not_ready_in_time_is_ended(model: Path, log_file: Path):
+def test_row_37_a_child_that_is_not_ready_in_time_is_ended(model: Path, log_file: Path):
     async def use(engine: EmbeddedEngine) -> None:
         with pytest.raises(Unreachable) as caught:
             await engine.start()
@@ -352,7 +370,7 @@ def test_a_chat_is_not_in_the_engine_s_log(model: Path, log_file: Path):
 
 
 @pytest.mark.parametrize("is_answering", [False, True])
-def test_no_child_outlives_a_parent_that_is_killed(model: Path, log_file: Path, is_answering: bool):
+def test_row_37_no_child_outlives_a_parent_that_is_killed(model: Path, log_file: Path, is_answering: bool):
     code = f"""
 import asyncio
 from pathlib import Path

@@ -71,13 +71,13 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def test_a_second_start_gets_the_reply_of_the_first(profile: Profile, running: Callable[..., Instance]) -> None:
+def test_row_42_a_second_start_gets_the_reply_of_the_first(profile: Profile, running: Callable[..., Instance]) -> None:
     running(lambda request: {"address": f"to {request}"})
     assert Instance(profile).claim_or_ask("address") == {"address": "to address"}
     assert Instance(profile).claim_or_ask("show") == {"address": "to show"}
 
 
-def test_a_killed_hearth_frees_its_claim(profile: Profile) -> None:
+def test_row_42_a_killed_hearth_frees_its_claim(profile: Profile) -> None:
     first = held(profile.data_dir)
     assert not Instance(profile).claim()
     end(first)
@@ -102,7 +102,7 @@ def test_a_second_start_waits_for_a_first_that_is_still_starting(profile: Profil
     first.release()
 
 
-def test_of_many_starts_at_once_one_is_the_first(profile: Profile) -> None:
+def test_row_42_of_many_starts_at_once_one_is_the_first(profile: Profile) -> None:
     claims = [Instance(profile) for _ in range(20)]
     won: list[bool] = []
     threads = [threading.Thread(target=lambda claim=claim: won.append(claim.claim())) for claim in claims]

@@ -56,7 +56,7 @@ def test_a_bad_value_is_named_and_changes_nothing(path: Path, field: str, value:
         json.dumps({"system_prompt": "x" * 2_000_000}).encode(),
     ],
 )
-def test_a_damaged_file_is_kept_aside_and_told(path: Path, content: bytes) -> None:
+def test_row_40_a_damaged_file_is_kept_aside_and_told(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     file = SettingsFile(path)
     assert file.values == Settings()

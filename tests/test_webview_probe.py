@@ -21,7 +21,7 @@ def told(monkeypatch: pytest.MonkeyPatch, script: str) -> StartError:
     return caught.value
 
 
-def test_a_missing_library_is_told_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_46_a_missing_library_is_told_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     reason = "ImportError: libnss3.so: cannot open shared object file: No such file or directory"
     error = told(monkeypatch, f"sys.exit({reason!r})")
     assert error.key == "start-no-web-view"

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from assistant.events import ReasoningDelta, TextDelta, UsageReported
+from assistant.events import QuestionQueued, ReasoningDelta, TextDelta, UsageReported
 from assistant.messages import Message, ToolCall
 
 EngineKind = Literal["embedded", "endpoint"]
@@ -31,7 +31,7 @@ class AnswerFinished:
     tool_calls: tuple[ToolCall, ...] = ()
 
 
-EngineEvent = TextDelta | ReasoningDelta | UsageReported | AnswerFinished
+EngineEvent = QuestionQueued | TextDelta | ReasoningDelta | UsageReported | AnswerFinished
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from pathlib import Path
 from assistant.egress import Egress
 from assistant.engines import EngineEvent, EngineIdentity, GenerationOptions
 from assistant.engines.endpoint import EndpointEngine, load_client
+from assistant.engines.line import Line
 from assistant.engines.process import EngineProcess
 from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing
+from assistant.events import QuestionQueued
 from assistant.messages import Message
 
 _DEATH_SECONDS = 0.5  # a broken connection is seen this much before the death that broke it
@@ -34,6 +36,7 @@ class EmbeddedEngine:
         self._model_path, self._log_file = model_path, log_file
         self._context_tokens, self._ready_seconds, self._egress = context_tokens, ready_seconds, egress
         self._starting = asyncio.Lock()
+        self._line = Line()  # the child answers one at a time, and would let the others wait without a word
         self._process: EngineProcess | None = None
         self._endpoint: EndpointEngine | None = None
         self._is_closed = False
@@ -62,6 +65,15 @@ class EmbeddedEngine:
         return [model_id(self._model_path)] if self._model_path else []
 
     async def stream(self, messages: Sequence[Message], options: GenerationOptions) -> AsyncGenerator[EngineEvent]:
+        with self._line.place() as place:
+            async with aclosing(place.ahead()) as moves:
+                async for ahead in moves:
+                    yield QuestionQueued(ahead)
+            async with aclosing(self._answer(messages, options)) as events:
+                async for event in events:
+                    yield event
+
+    async def _answer(self, messages: Sequence[Message], options: GenerationOptions) -> AsyncGenerator[EngineEvent]:
         process, endpoint = await self._running()
         try:
             async with aclosing(endpoint.stream(messages, options)) as events:

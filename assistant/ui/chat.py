@@ -161,8 +161,8 @@ class ChatTab:
             sidebar = await self._sidebar.changes(page)
         except HearthError:
             sidebar: Changes = {}  # the chat goes on without it
-        if conversation is not None and conversation.is_running:
-            page.editing = ""  # it has been asked
+        if conversation is None or conversation.is_running or conversation.message(page.editing) is None:
+            page.editing = ""  # it has been asked, and may have been answered since
         return {
             **sidebar,
             **self.told(self._configuration.notice),
@@ -177,10 +177,11 @@ class ChatTab:
         that the chat has on paper."""
         if page.conversation is None:
             return ""
+        chat = f"hearth-chat-{page.conversation.id} hearth-turn-{page.turns}"
         target = f"hearth-target-{page.target}" if page.target else ""
         editing = f"hearth-edits-{page.editing}" if page.editing else ""
         title = as_html(page.conversation.title or self._t("sidebar.untitled"))
-        return f'<span class="hearth-chat-{page.conversation.id} {target} {editing}" title="{title}"></span>'
+        return f'<span class="{chat} {target} {editing}" title="{title}"></span>'
 
     def _asking(self, page: PageState) -> Changes:
         """The line above the composer: that an earlier question is edited, or whether to delete."""

@@ -9,7 +9,7 @@ from html import escape
 from itertools import groupby
 
 from assistant.catalogue import Found
-from assistant.conversations import Overview
+from assistant.conversations import Listed, Overview
 from assistant.i18n import Translator
 from assistant.records import StoredConversation
 from assistant.ui.links import as_html, link
@@ -24,26 +24,29 @@ def render_overview(
     overview: Overview, t: Translator, *, current: str, open_folders: frozenset[str], today: date
 ) -> str:
     """Private chats, pinned ones, folders, then the others by day."""
+    more = link("more", "chats", t("sidebar.more"), classes="hearth-wide")
     parts = [
-        _group(t("sidebar.private"), overview.private, t, current=current, is_private=True),
-        _group(t("sidebar.pinned"), overview.pinned, t, current=current),
-        *(
-            _folder(name, size, overview.opened.get(name, ()), t, current=current, is_open=name in open_folders)
-            for name, size in overview.folders.items()
-        ),
+        _group(t("sidebar.private"), overview.private.chats, t, current=current, is_private=True),
+        more if overview.private.has_more else "",
+        _group(t("sidebar.pinned"), overview.pinned.chats, t, current=current),
+        more if overview.pinned.has_more else "",
     ]
-    for day, chats in groupby(overview.chats, key=lambda chat: day_words(chat.updated_at, today, t)):
+    for name, size in overview.folders.items():
+        inside = overview.opened.get(name, Listed())
+        parts.append(_folder(name, size, inside.chats, t, current=current, is_open=name in open_folders))
+        parts.append(more if inside.has_more else "")
+    for day, chats in groupby(overview.chats.chats, key=lambda chat: day_words(chat.updated_at, today, t)):
         parts.append(_group(day, list(chats), t, current=current))
-    if overview.has_more:
-        parts.append(link("more", "chats", t("sidebar.more"), classes="hearth-wide"))
+    parts.append(more if overview.chats.has_more else "")
     return _list(parts) or _empty(t("sidebar.empty"))
 
 
-def render_archived(chats: Sequence[StoredConversation], t: Translator, *, current: str) -> str:
+def render_archived(archived: Listed, t: Translator, *, current: str) -> str:
     """The chats that were put away, and the way back."""
     back = link("archived", "close", t("sidebar.back"), classes="hearth-wide")
-    rows = _group(t("sidebar.archived"), chats, t, current=current) or _empty(t("sidebar.archived.empty"))
-    return _list([back, rows])
+    rows = _group(t("sidebar.archived"), archived.chats, t, current=current) or _empty(t("sidebar.archived.empty"))
+    more = link("more", "chats", t("sidebar.more"), classes="hearth-wide") if archived.has_more else ""
+    return _list([back, rows, more])
 
 
 def render_found(found: Sequence[Found], t: Translator, *, current: str) -> str:

@@ -28,7 +28,7 @@ from assistant.ui.transcript import Frame, Transcript, View
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 3.0
-MOST_READERS = 24  # more pages than people look at; who opens a thousand must not keep a processor busy
+MOST_READERS = 4  # a browser has six connections for an address; more windows than that are told in turns
 
 
 class Feed:
@@ -41,8 +41,10 @@ class Feed:
     the chat, and "banner", once `banner` gives other words.
     """
 
-    def __init__(self, conversations: Conversations, banner: Callable[[], str], t: Translator) -> None:
-        self._conversations, self._banner, self._t = conversations, banner, t
+    def __init__(
+        self, conversations: Conversations, t: Translator, *, banner: Callable[[], str], on_reader: Callable[[], None]
+    ) -> None:
+        self._conversations, self._t, self._banner, self._on_reader = conversations, t, banner, on_reader
         self._readers: dict[str, _Reader] = {}  # by a name that only its own page is told
 
     def add_to(self, app: FastAPI) -> None:
@@ -75,6 +77,8 @@ class Feed:
                 return JSONResponse({"error": self._t("chat.gone")}, 404)
             if conversation.is_running:
                 return JSONResponse({"error": ""}, 409)
+            if question.edit and conversation.message(question.edit) is None:
+                return JSONResponse({"error": self._t("chat.edit-gone")}, 409)
             if question.edit:
                 await conversation.edit(question.edit, question.text)
             else:
@@ -85,9 +89,10 @@ class Feed:
         return JSONResponse({"draft": conversation.draft})
 
     async def _told(self, reader: _Reader) -> AsyncGenerator[str]:
-        """The frames as events. The oldest of too many readers ends; its page comes back when it is looked at."""
+        """The frames as events. The oldest of too many readers ends; its page comes back in its turn."""
         name = secrets.token_urlsafe(12)
         self._readers[name] = reader
+        self._on_reader()
         while len(self._readers) > MOST_READERS:
             self._readers.pop(next(iter(self._readers))).end()
         try:

@@ -80,7 +80,8 @@ def render_live(answer: Answer, t: Translator, *, is_heavy: Callable[[str], bool
     for message in answer.messages:
         if message.role == "assistant":
             sections += _sections(message, t, is_thinking=not message.text, is_heavy=is_heavy)
-    return tuple(sections) or (Section("waiting", t("chat.waiting")),)
+    words = t("chat.queued", count=answer.ahead) if answer.ahead else t("chat.waiting")
+    return tuple(sections) or (Section("waiting", words),)
 
 
 def closing_line(item: StoredMessage, t: Translator) -> str:

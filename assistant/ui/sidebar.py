@@ -100,11 +100,11 @@ class Sidebar:
         if chat is None:
             return {}
         page.asked, page.asked_about = what, chat_id
-        folders = await self._conversations.folders()
+        folders, folder = await self._conversations.folders(), await self._conversations.folder_of(chat_id)
         return {
             self._form: gr.update(visible=True),
             self._name: gr.update(value=chat.title, visible=what == "rename"),
-            self._folder: gr.update(choices=["", *folders], value="", visible=what == "move"),
+            self._folder: gr.update(choices=["", *folders], value=folder, visible=what == "move"),
             self._format: gr.update(visible=what == "export"),
         }
 

@@ -22,6 +22,7 @@ class PageState:
     conversation: Conversation | None = None
     editing: str = ""
     target: str = ""  # a message that was jumped to
+    turns: int = 0  # how often another chat was shown: what the scripts are told may come late, and out of order
     query: str = ""
     listed: int = LISTED
     open_folders: frozenset[str] = frozenset()
@@ -35,5 +36,6 @@ class PageState:
     def turn_to(self, conversation: Conversation | None) -> None:
         """Shows a chat from its end."""
         self.conversation, self.editing, self.target = conversation, "", ""
+        self.turns += 1
         if self.asked == "erase":
             self.asked = ""

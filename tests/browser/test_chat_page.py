@@ -182,7 +182,7 @@ def test_the_last_chat_is_there_after_a_kill_with_the_words_that_had_streamed(
         expect(page.locator("#chat-settled")).to_contain_text("interrupted")
 
 
-def test_a_killed_engine_is_told_and_the_next_question_starts_it_again(page: Page, serve: Serve) -> None:
+def test_row_37_a_killed_engine_is_told_and_the_next_question_starts_it_again(page: Page, serve: Serve) -> None:
     served = serve()
     open_hearth(page, served)
     ask(page, "Tell me a very long story about a dragon, with many chapters.")
@@ -195,7 +195,7 @@ def test_a_killed_engine_is_told_and_the_next_question_starts_it_again(page: Pag
     expect(page.locator("#chat-settled .hearth-meta")).to_have_count(2, timeout=90_000)
 
 
-def test_no_engine_outlives_a_killed_hearth(page: Page, serve: Serve) -> None:
+def test_row_37_no_engine_outlives_a_killed_hearth(page: Page, serve: Serve) -> None:
     served = serve()
     open_hearth(page, served)
     assert eventually(lambda: bool(psutil.Process(served.process.pid).children(recursive=True)), within_seconds=20)

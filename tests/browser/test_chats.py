@@ -1,9 +1,10 @@
-"""Chats and their branches as a person handles them: by mouse, and by keyboard alone."""
+"""Chats and their branches as a person handles them by mouse; test_keyboard.py does the same without one."""
 
 from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from assistant.attachments import Attachments
+from assistant.database import Database
+from assistant.messages import user
+from assistant.paths import Profile
+from assistant.records import StoredConversation, new_id, new_message
+from assistant.store import Store
 from tests.conftest import Served, eventually, hearth
-from tests.exports import chatgpt_zip, node, said, words
+from tests.exports import chatgpt_chat, chatgpt_zip, node, said, words
 from tests.fake_endpoint import fake_endpoint
 from tests.fake_steps import Answer, Silence
 
@@ -244,57 +251,6 @@ def test_unsent_words_are_there_after_a_kill_in_each_chat(page: Page, serve: Ser
         expect(page.locator("#chat-input textarea")).to_have_value("a new thought")
 
 
-def test_everything_can_be_done_by_keyboard_alone(page: Page, serve: Serve) -> None:
-    with fake_endpoint(Answer(("One.",)), Answer(("Two.",)), Answer(("Three.",)), title="") as server:
-        server._title = "Chat of keys"  # pyright: ignore[reportPrivateUsage]
-        open_hearth(page, serve("--endpoint", server.url))
-        keyboard = page.keyboard
-        keyboard.press("Shift+Escape")
-        keyboard.type("Alpha")
-        keyboard.press("Enter")
-        expect(settled(page)).to_contain_text("One.")
-        keyboard.press("Control+Shift+O")
-        expect(settled(page)).not_to_contain_text("One.")
-        keyboard.press("Shift+Escape")
-        keyboard.type("Beta")
-        keyboard.press("Enter")
-        expect(settled(page)).to_contain_text("Two.")
-        keyboard.press("Alt+ArrowDown")
-        expect(settled(page)).to_contain_text("One.")
-        keyboard.press("Alt+ArrowUp")
-        expect(settled(page)).to_contain_text("Two.")
-
-        tab_to(page, "#chat-settled .hearth-do-retry")
-        keyboard.press("Enter")
-        expect(settled(page)).to_contain_text("Three.")
-        tab_to(page, "#chat-settled .hearth-versions a")
-        keyboard.press("Enter")
-        expect(settled(page)).to_contain_text("Two.")
-
-        keyboard.press("Control+K")
-        keyboard.type("One")
-        expect(page.locator("#chat-list .hearth-hit")).to_have_count(1)
-        tab_to(page, "#chat-list .hearth-hit a")
-        keyboard.press("Enter")
-        expect(settled(page)).to_contain_text("One.")
-
-        keyboard.press("Control+/")
-        expect(page.locator("#shortcuts")).to_be_visible()
-        keyboard.press("Escape")
-        expect(page.locator("#shortcuts")).to_be_hidden()
-        keyboard.press("Control+B")
-        expect(page.locator("#sidebar")).to_be_hidden()
-
-
-def tab_to(page: Page, selector: str) -> None:
-    """Presses Tab until the focus is there."""
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
-            return
-    raise AssertionError(f"Tab does not lead to {selector}")
-
-
 def test_a_link_in_an_answer_that_looks_like_a_command_does_nothing(page: Page, serve: Serve) -> None:
     bait = "[harmless](#hearth/delete/x) and [more](#hearth/private/new) <a href='#hearth/erase/1'>this</a>"
     with fake_endpoint(Answer((bait,)), title="Kept") as server:
@@ -400,3 +356,84 @@ def test_a_whole_chat_is_printed_without_what_is_around_it(page: Page, serve: Se
     expect(settled(page)).not_to_contain_text("Question 0?")
     expect(page).to_have_title("Hearth")
     expect(page.locator("#chat-input textarea")).to_have_value("unsent words" if way == "keyboard" else "")
+
+
+def test_words_for_a_question_that_is_gone_are_given_back(page: Page, serve: Serve) -> None:
+    with fake_endpoint(Answer(("One.",)), Answer(("Two.",)), title="Kept") as server:
+        open_hearth(page, serve("--endpoint", server.url))
+        ask(page, "Alpha?")
+        expect(settled(page)).to_contain_text("One.")
+        act(page, "Alpha?", "edit")
+        expect(page.locator("#composer-question")).to_be_visible()
+        mark = "document.querySelector(\"#chat-target [class*='hearth-edits-']\")"
+        page.evaluate(
+            f"{mark}.className = {mark}.className.replace(/hearth-edits-\\w+/, 'hearth-edits-' + '0'.repeat(32))"
+        )
+        ask(page, "Precious words")
+        expect(page.locator("#composer-fault")).to_contain_text("not shown any more")
+        expect(page.locator("#chat-input textarea")).to_have_value("Precious words")
+        page.click("#composer-no")
+        ask(page, "Beta?")
+        expect(settled(page)).to_contain_text("Two.")
+
+
+def test_an_import_shows_how_far_it_is_and_what_was_skipped_and_why(page: Page, serve: Serve, tmp_path: Path) -> None:
+    chats = [chatgpt_chat() | {"id": f"chat-{number}", "conversation_id": f"chat-{number}"} for number in range(600)]
+    export = chatgpt_zip(
+        tmp_path / "export.zip", *chats, {"mapping": {}, "title": "Nothing <b>in</b> it", "id": "none"}
+    )
+    with zipfile.ZipFile(export, "a") as file:
+        file.writestr("../../conversations.json", "[]")
+    open_hearth(page, serve())
+    page.click("#tab-settings-button")
+    page.click("#page-chats-button")
+    page.evaluate(
+        """() => {
+            window.bars = [];
+            new MutationObserver(() => {
+                const bar = document.querySelector("#import-report progress");
+                if (bar && bar.value > 0) window.bars.push([bar.value, bar.max]);
+            }).observe(document.body, {subtree: true, childList: true, attributes: true});
+        }"""
+    )
+    page.set_input_files("#import-files input[type=file]", str(export))
+    report = page.locator("#import-report")
+    expect(report).to_contain_text("Chats added: 600.", timeout=90_000)
+    expect(report.locator("li")).to_have_count(2)
+    expect(report).to_contain_text("Nothing <b>in</b> it: it holds no messages.")
+    expect(report).to_contain_text("../../conversations.json: its name leads out of the archive")
+    bars = page.evaluate("window.bars")
+    assert bars, "the bar was never seen"
+    assert all(of == 601 for _, of in bars)
+    assert [done for done, _ in bars] == sorted(done for done, _ in bars)
+    page.set_input_files("#import-files input[type=file]", str(export))
+    expect(report).to_contain_text("Chats that were here already: 600.", timeout=90_000)
+
+
+@pytest.mark.parametrize("kind", ["plain", "pinned", "archived", "folder"])
+def test_the_side_bar_pages_whatever_it_lists(page: Page, serve: Serve, tmp_path: Path, kind: str) -> None:
+    profile = Profile(tmp_path / "data")
+    profile.attachments.mkdir(parents=True)
+    store = Store(Database(profile.database), Attachments(profile.attachments))
+    for number in range(70):
+        message = new_message(None, user(f"Question {number}"))
+        chat = StoredConversation(
+            new_id(),
+            f"Chat {number}",
+            message.id,
+            is_pinned=kind == "pinned",
+            is_archived=kind == "archived",
+            folder="Work" if kind == "folder" else "",
+        )
+        store.add_tree(chat, [message])
+    store.close()
+    open_hearth(page, serve())
+    if kind == "archived":
+        page.locator("#sidebar-foot").get_by_text("Archived (70)").click()
+    if kind == "folder":
+        page.locator("#chat-list .hearth-folder").click()
+    rows = page.locator("#chat-list .hearth-row")
+    expect(rows).to_have_count(60)
+    page.locator("#chat-list .hearth-do-more").click()
+    expect(rows).to_have_count(70)
+    expect(page.locator("#chat-list .hearth-do-more")).to_have_count(0)

@@ -37,3 +37,20 @@ def test_questions_asked_at_once_after_an_answer_are_shown_and_answered(page: Pa
         page.goto(serve("--endpoint", endpoint.url, "--model", "fake").address)
         for number in range(60):
             ask(page, f"question {number} of sixty")
+
+
+def test_a_paste_of_a_hundred_megabytes_is_told_in_a_sentence_and_loses_nothing(page: Page, serve: Serve) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(serve().address)
+    composer = page.locator("#chat-input textarea")
+    composer.fill("What I had typed.")
+    page.evaluate("navigator.clipboard.writeText('Some words.\\n'.repeat(100e6 / 12))")
+    composer.focus()
+    page.keyboard.press("Control+V")
+    expect(page.locator("#composer-fault")).to_contain_text("99,999,996 characters, and 1,000,000 fit")
+    expect(composer).to_have_value("What I had typed.")
+    composer.press_sequentially(" More.")
+    expect(page.locator("#composer-fault")).to_be_hidden()
+    page.evaluate("navigator.clipboard.writeText(' And this.')")
+    page.keyboard.press("Control+V")
+    expect(composer).to_have_value("What I had typed. More. And this.")

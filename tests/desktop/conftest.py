@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,24 +14,7 @@ import psutil
 import pytest
 
 from tests.conftest import eventually, hearth_command
-
-
-@dataclass
-class Screen:
-    """An Xvfb with openbox."""
-
-    display: str
-
-    def xdotool(self, *arguments: str) -> str:
-        done = subprocess.run(
-            ["xdotool", *arguments],
-            env=os.environ | {"DISPLAY": self.display},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=20,
-        )
-        return done.stdout.strip()
+from tests.desktop.screen import Screen, running_screen
 
 
 @dataclass
@@ -71,24 +53,8 @@ class Opened:
 def screen() -> Iterator[Screen]:
     if shutil.which("Xvfb") is None:
         pytest.skip("needs Xvfb")
-    read, write = os.pipe()
-    # -r: no key repeats. A Return pressed in one test would go on by itself, and answer the questions of later ones.
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x900x24", "-nolisten", "tcp", "-r"],
-        pass_fds=[write],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write)
-    with os.fdopen(read) as told:
-        screen = Screen(f":{told.readline().strip()}")
-    manager = subprocess.Popen(
-        ["openbox"], env=os.environ | {"DISPLAY": screen.display}, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
-    time.sleep(0.5)
-    yield screen
-    for process in (manager, server):
-        process.terminate()
-        process.wait(timeout=10)
+    with running_screen() as screen:
+        yield screen
 
 
 @pytest.fixture

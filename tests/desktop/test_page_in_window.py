@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import eventually
-from tests.desktop.conftest import Screen
+from tests.desktop.screen import Screen
 
 pytestmark = pytest.mark.desktop
 OnStage = Callable[[str], subprocess.Popen[str]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +16,9 @@ import psutil
 import pytest
 
 from tests.conftest import Served, eventually, hearth
-from tests.desktop.conftest import Opened, Screen
+from tests.desktop.conftest import Opened
+from tests.desktop.screen import Screen
+from tests.faults.test_process_faults import SERVER_THAT_DIES
 
 pytestmark = pytest.mark.desktop
 OpenWindow = Callable[..., Opened]
@@ -55,7 +59,7 @@ def test_a_person_asks_with_the_keyboard_and_the_starter_model_answers(open_wind
     assert eventually(lambda: gone(family), within_seconds=5)
 
 
-def test_closing_in_mid_start_ends_everything_too(open_window: OpenWindow) -> None:
+def test_row_44_closing_in_mid_start_ends_everything_too(open_window: OpenWindow) -> None:
     opened = open_window()
     assert eventually(opened.has_window, within_seconds=30)
     family = opened.family()
@@ -73,7 +77,7 @@ def test_a_window_that_another_program_destroys_ends_everything(open_window: Ope
     assert eventually(lambda: gone(family), within_seconds=5)
 
 
-def test_a_terminated_window_ends_everything(open_window: OpenWindow) -> None:
+def test_row_44_a_terminated_window_ends_everything(open_window: OpenWindow) -> None:
     opened = open_window()
     assert eventually(lambda: opened.has_window() and opened.has_page(), within_seconds=90)
     family = opened.family()
@@ -82,7 +86,7 @@ def test_a_terminated_window_ends_everything(open_window: OpenWindow) -> None:
     assert eventually(lambda: gone(family), within_seconds=5)
 
 
-def test_a_killed_window_leaves_no_process_behind(open_window: OpenWindow) -> None:
+def test_row_44_a_killed_window_leaves_no_process_behind(open_window: OpenWindow) -> None:
     opened = open_window()
     assert eventually(lambda: opened.has_window() and opened.has_page(), within_seconds=90)
     family = opened.family()
@@ -102,7 +106,7 @@ def test_a_window_that_lost_its_cookie_is_let_in_again(open_window: OpenWindow) 
     assert opened.process.poll() is None
 
 
-def test_a_second_start_brings_the_first_window_to_the_front_and_ends(open_window: OpenWindow) -> None:
+def test_row_42_a_second_start_brings_the_first_window_to_the_front_and_ends(open_window: OpenWindow) -> None:
     first = open_window()
     assert eventually(lambda: first.has_window() and first.has_page(), within_seconds=90)
     first.screen.xdotool("windowminimize", first.window())
@@ -180,6 +184,28 @@ def test_a_window_opens_on_a_running_serve_and_says_when_that_has_ended(
     assert opened.process.wait(timeout=5) == 0
 
 
+def test_row_45_a_server_that_dies_is_told_in_the_window_whose_end_is_then_1(screen: Screen, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER_THAT_DIES, "--data-dir", str(tmp_path)],
+        env=os.environ | {"DISPLAY": screen.display},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        opened = Opened(process, screen, tmp_path)
+        log = tmp_path / "logs" / "hearth.log"
+        assert eventually(lambda: log.is_file() and "has stopped" in opened.log, within_seconds=60)
+        assert "the server's thread dies" in opened.log
+        assert opened.process.poll() is None, "the window stays and says why"
+        opened.close_as_a_person()
+        assert process.wait(timeout=10) == 1
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_nothing_is_written_beside_the_data_dir(open_window: OpenWindow, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -192,14 +218,14 @@ def test_nothing_is_written_beside_the_data_dir(open_window: OpenWindow, tmp_pat
     assert {path for path in written if path.parts[:2] != (".cache", "mesa_shader_cache")} == set()
 
 
-def test_without_a_display_a_sentence_names_the_way_out(tmp_path: Path) -> None:
+def test_row_46_without_a_display_a_sentence_names_the_way_out(tmp_path: Path) -> None:
     ended = hearth("--data-dir", str(tmp_path), DISPLAY="", WAYLAND_DISPLAY="")
     assert ended.returncode == 1
     assert "hearth serve" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_a_display_that_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_row_46_a_display_that_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
     ended = hearth("--data-dir", str(tmp_path), DISPLAY=":4711", WAYLAND_DISPLAY="", BROWSER="/nonexistent")
     assert ended.returncode == 1
     assert "hearth serve" in ended.stderr

@@ -1,43 +1,60 @@
-"""Measures Hearth beside the floor and stock Gradio, in turns, and prints a table.
+"""Measures Hearth beside the floor and stock Gradio, in turns, and prints tables and what they should keep to.
 
-    uv run --group dev python -m tests.benchmarks.speed [--who floor,hearth] [--cases 2000@200/0,...] [--rounds 3]
+    uv run --group dev python -m tests.benchmarks.speed [--what stream,start,...] [--cases 2000@200/0,...] [--rounds 3]
+
+stream: an answer, from the key press until all of it can be seen. start: until the start page and the input are there,
+and the first answer. idle: the processor while nobody asks. turns: what grows with many of them. memory: after 1,000
+messages. engine: the built-in engine's tokens per second, straight and through the page.
 
 A case is TOKENS@RATE/MESSAGES: an answer of so many tokens at so many a second (`max`: as fast as they are taken) in a
-chat that has so many messages; TOKENS may be TEXT+REASONING. `--list` shows the usual ones. Nothing here is a test.
+chat that has so many messages; TOKENS may be TEXT+REASONING. `--list` shows the usual ones. A figure that is not
+within its bound has a "!". Nothing here is a test. Needs a system whose screen can be looked at (Xvfb) for `start`.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import signal
+import sys
+from pathlib import Path
 
 from tests.benchmarks.speed import table
 from tests.benchmarks.speed.cases import CASES, Case
 from tests.benchmarks.speed.contenders import CONTENDERS
-from tests.benchmarks.speed.streaming import Streamed, stream
+from tests.benchmarks.speed.reports import REPORTS, Given
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--who", default=",".join(CONTENDERS), help="a choice of " + ", ".join(CONTENDERS))
-    parser.add_argument("--cases", default=",".join(case.name for case in CASES))
+    parser.add_argument("--what", default=",".join(REPORTS), help="a choice of " + ", ".join(REPORTS))
+    parser.add_argument("--who", default=",".join(CONTENDERS), help="for stream: a choice of " + ", ".join(CONTENDERS))
+    parser.add_argument("--cases", default=",".join(case.name for case in CASES), help="for stream")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--patience", type=float, default=120, help="seconds to wait for the end after the last token")
+    parser.add_argument("--idle-seconds", type=float, default=60)
+    parser.add_argument("--turns", type=int, default=2000)
+    parser.add_argument("--bundle", type=Path, help="the executable of a bundle, whose start is measured too")
     parser.add_argument("--list", action="store_true", help="show the usual cases and end")
-    given = parser.parse_args()
-    if given.list:
+    told = parser.parse_args()
+    if told.list:
         print("\n".join(case.name for case in CASES))
         return
-    cases = [case_named(name) for name in given.cases.split(",")]
-    contenders = [CONTENDERS[name] for name in given.who.split(",")]
-    print(table.machine(), table.HEAD, table.header(), sep="\n", flush=True)
-    for case in cases:
-        measured: dict[str, list[Streamed]] = {contender.name: [] for contender in contenders}
-        for _ in range(given.rounds):
-            for contender in contenders:
-                measured[contender.name].append(stream(contender, case, patience_seconds=given.patience))
-        for name, rounds in measured.items():
-            print(table.row(case.name, name, rounds), flush=True)
+    given = Given(
+        who=[CONTENDERS[name] for name in told.who.split(",")],
+        cases=[case_named(name) for name in told.cases.split(",")],
+        rounds=told.rounds,
+        patience_seconds=told.patience,
+        idle_seconds=told.idle_seconds,
+        turns=told.turns,
+        executable=told.bundle and told.bundle.resolve(),
+    )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
+    print(table.machine(), flush=True)
+    for what in told.what.split(","):
+        print(f"\n{what}", flush=True)
+        for paragraph in REPORTS[what](given):
+            print(paragraph, flush=True)
 
 
 def case_named(name: str) -> Case:

@@ -19,7 +19,8 @@
     },
   };
 
-  document.addEventListener(
+  // On the window: before any listener of the page, which may keep the key to itself.
+  window.addEventListener(
     "keydown",
     (event) => {
       if (watched && event.key === "Enter") seen.pressed ??= performance.timeOrigin + event.timeStamp;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -14,9 +15,16 @@ def module_command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
-def launched(command: list[str]) -> subprocess.Popen[str]:
+def launched(command: list[str], **environment: str) -> subprocess.Popen[str]:
+    """Starts a process; what it prints can be read. `environment` stands beside ours."""
+    ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}  # compile once
     return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=ours | environment,
     )
 
 
@@ -55,3 +63,12 @@ def megabytes(processes: list[psutil.Process]) -> float:
             memory = process.memory_full_info()
             total += getattr(memory, "pss", memory.rss)
     return total / 1e6
+
+
+def threads(processes: list[psutil.Process]) -> int:
+    return sum(process.num_threads() for process in processes)
+
+
+def descriptors(processes: list[psutil.Process]) -> int:
+    """Open files, connections and pipes; on Windows, handles."""
+    return sum(process.num_handles() if os.name == "nt" else process.num_fds() for process in processes)

@@ -8,15 +8,14 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-import psutil
-from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import Page
 
 from tests.benchmarks.speed import text
+from tests.benchmarks.speed.browser import chromium, new_page, renderers
 from tests.benchmarks.speed.cases import Case
 from tests.benchmarks.speed.contenders import Contender
 from tests.benchmarks.speed.endpoint import scripted
 from tests.benchmarks.speed.processes import megabytes, processor_seconds, tree
-from tests.conftest import CHROMIUM_FLAGS
 from tests.fake_steps import Moments
 
 INSTRUMENTS = Path(__file__).with_name("instruments.js")
@@ -52,13 +51,9 @@ def stream(contender: Contender, case: Case, *, patience_seconds: float) -> Stre
     with (
         scripted(case.tokens, case.rate_per_second, case.reasoning) as endpoint,
         contender.serving(endpoint.url, case.messages) as served,
-        sync_playwright() as playwright,
+        chromium() as browser,
     ):
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
-        cdp = browser.new_browser_cdp_session()
-        page = browser.new_page(viewport={"width": 1200, "height": 800})
-        page.set_default_timeout(120_000)
-        page.add_init_script(path=INSTRUMENTS)
+        page = new_page(browser, [INSTRUMENTS])
         page.goto(served.address)
         page.locator(contender.input).first.wait_for()
         page.wait_for_timeout(QUIET_SECONDS * 1000)
@@ -66,22 +61,15 @@ def stream(contender: Contender, case: Case, *, patience_seconds: float) -> Stre
         page.evaluate("(what) => speed.watch(what)", watched)
         page.locator(contender.input).first.fill("Tell me everything.")
         page.wait_for_timeout(1000)
-        servers, renderers = tree(served.pid), renderer_processes(cdp)
-        before = processor_seconds(servers), processor_seconds(renderers)
+        servers, drawing = tree(served.pid), renderers(browser)
+        before = processor_seconds(servers), processor_seconds(drawing)
         page.keyboard.press("Enter")
         duration = (case.tokens + case.reasoning) / case.rate_per_second if case.rate_per_second else 0
         moments = _moments(endpoint.moments, 60 + duration + patience_seconds)
         seen = _seen(page, patience_seconds)
-        after = processor_seconds(servers), processor_seconds(renderers)
-        memory = megabytes(tree(served.pid)), megabytes(renderers)
-        browser.close()
+        after = processor_seconds(servers), processor_seconds(drawing)
+        memory = megabytes(tree(served.pid)), megabytes(drawing)
     return judged(seen, moments, (after[0] - before[0], after[1] - before[1]), memory)
-
-
-def renderer_processes(cdp: CDPSession) -> list[psutil.Process]:
-    """The processes that draw pages."""
-    told = cdp.send("SystemInfo.getProcessInfo")["processInfo"]
-    return [psutil.Process(each["id"]) for each in told if each["type"] == "renderer"]
 
 
 def judged(seen: dict[str, Any], moments: Moments, used: tuple[float, float], memory: tuple[float, float]) -> Streamed:

@@ -42,6 +42,18 @@ def _lines(path: str) -> list[str]:
     return Path(path).read_text(encoding="utf-8").splitlines() if Path(path).exists() else []
 
 
+def grid(*rows: Sequence[str]) -> str:
+    """Rows of cells under each other, the first column to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows)
+    return "\n".join("  ".join(line) for line in lines)
+
+
+def number(figure: float | None, form: str = ".3f") -> str:
+    """A cell; "-" for what was not seen."""
+    return "-" if figure is None else format(figure, form)
+
+
 def header() -> str:
     return _row(COLUMNS)
 
