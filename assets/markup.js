@@ -7,6 +7,12 @@
   const { words, gradio } = window.hearth;
   const LONGEST_TAIL = 40_000; // characters: an unfinished block beyond this waits as plain text for its end
   const LONGEST_CODE = 100_000; // beyond this, code is not coloured
+  const LONGEST_LINE_OF_CODE = 1_000; // of a longer one, some languages take a time that grows with its square
+  const LONGEST_MATHS = 10_000;
+  const LONGEST_DIAGRAM = 3_000;
+  const MOST_LINES_OF_DIAGRAM = 100;
+  const DIAGRAMS = /^\s*(graph|flowchart|sequenceDiagram|classDiagram|stateDiagram|erDiagram|mindmap|pie|journey|timeline|gitGraph|gantt)\b/m;
+  const ENDLESS = /excludes|tickInterval|[-=.~]{12}/; // days, ticks and lengths are counted one by one
   const INLINE_TAGS = ["b", "em", "i", "kbd", "mark", "s", "small", "strong", "sub", "sup", "u"];
   const DELIMITERS = [["$$", "$$", true], ["\\[", "\\]", true], ["\\(", "\\)", false]];
 
@@ -28,7 +34,11 @@
   });
   const diagrams = once(async () => {
     const { default: mermaid } = await import(gradio.diagrams);
-    mermaid.initialize({ startOnLoad: false, securityLevel: "strict", suppressErrorRendering: true });
+    const { secure } = mermaid.mermaidAPI.defaultConfig; // what a diagram's own words may not set; a page's look neither
+    mermaid.initialize({
+      startOnLoad: false, securityLevel: "strict", suppressErrorRendering: true, htmlLabels: false, maxEdges: 150,
+      secure: [...secure, "themeCSS", "themeVariables", "fontFamily", "altFontFamily", "dompurifyConfig", "htmlLabels"],
+    });
     return mermaid;
   });
 
@@ -177,29 +187,60 @@
       else if (window.hljs) colour(code);
       else colours().then(() => colour(code), () => {});
     }
-    if (gradio.maths) for (const place of block.querySelectorAll(".hearth-maths")) typeset(place);
+    if (gradio.maths) {
+      const places = [...block.querySelectorAll(".hearth-maths")];
+      for (const place of places.filter((each) => each.textContent.length < LONGEST_MATHS)) typeset(place);
+    }
   };
   const colour = (code) => {
     const { language } = code.dataset;
     if (!window.hljs?.getLanguage(language)) return;
+    if (code.textContent.split("\n").some((line) => line.length > LONGEST_LINE_OF_CODE)) return;
     code.innerHTML = window.hljs.highlight(code.textContent, { language, ignoreIllegals: true }).value;
   };
   const typeset = (place) => maths().then((render) => render(place, {
     delimiters: DELIMITERS.map(([left, right, display]) => ({ left, right, display })),
     throwOnError: false,
     trust: false,
-  }), () => {});
+    maxSize: 50, // em; else one rule makes the page miles high
+  })).catch(() => {}); // it stays as it was written
+  // Mermaid takes its time in one go, and more than it has words for where a date or a number is large: so only kinds
+  // that draw what was written, and not too much of it.
+  const isSmall = (words) => words.length <= LONGEST_DIAGRAM && words.split("\n").length <= MOST_LINES_OF_DIAGRAM
+    && DIAGRAMS.test(words) && !ENDLESS.test(words);
   let drawn = 0;
-  const draw = async (code) => {
+  let last = Promise.resolve(); // one after the other, with time for the page between them
+  const draw = (code) => {
+    if (!isSmall(code.textContent)) return;
+    last = last.then(() => new Promise((resolve) => setTimeout(resolve))).then(() => paint(code));
+  };
+  const paint = async (code) => {
+    const words = code.textContent;
+    const desk = document.createElement("div"); // drawn in a place that nothing reaches out of, and shown as a picture:
+    desk.className = "hearth-desk"; // a picture loads nothing, runs nothing, leads nowhere and has its styles to itself
+    document.body.append(desk);
     try {
       const mermaid = await diagrams();
       drawn += 1;
-      const { svg } = await mermaid.render(`hearth-diagram-${drawn}`, code.textContent);
-      const picture = document.createElement("div");
-      picture.className = "hearth-diagram";
-      picture.innerHTML = svg;
-      code.closest(".hearth-code").replaceWith(picture);
-    } catch { /* it stays as it was written */ }
+      const { svg } = await mermaid.render(`hearth-diagram-${drawn}`, words, desk);
+      const place = document.createElement("div");
+      place.className = "hearth-diagram";
+      place.append(await pictureOf(svg, words));
+      code.closest(".hearth-code").replaceWith(place);
+    } catch { /* it stays as it was written */ } finally { desk.remove(); }
+  };
+  const pictureOf = async (svg, words) => {
+    const held = document.createElement("template"); // what stands in it is not part of the page
+    held.innerHTML = svg;
+    const drawing = held.content.firstElementChild;
+    const { width, height } = drawing.viewBox.baseVal;
+    drawing.setAttribute("width", width);
+    drawing.setAttribute("height", height);
+    const picture = new Image(width, height);
+    picture.alt = words;
+    picture.src = `data:image/svg+xml,${encodeURIComponent(new XMLSerializer().serializeToString(drawing))}`;
+    await picture.decode();
+    return picture;
   };
 
   const FENCE = /^ {0,3}(?:(`{3,})([^`\n]*)|(~{3,})([^\n]*))\n/;

@@ -32,9 +32,11 @@
   let isAsking = false;
   let isWhole = false; // for print.js
 
+  const isThought = (kind) => kind === "thought" || kind === "plain thought";
   const sectionElement = ([kind, title, isOpen]) => {
-    if (kind === "thought") {
-      const fold = element("details", "hearth-thought", '<summary></summary><div class="hearth-prose"></div>');
+    if (isThought(kind)) {
+      const inner = kind === "thought" ? "hearth-prose" : "hearth-plain";
+      const fold = element("details", "hearth-thought", `<summary></summary><div class="${inner}"></div>`);
       fold.firstElementChild.textContent = title;
       fold.open = isOpen;
       return fold;
@@ -44,11 +46,12 @@
   // A section that grows: Markdown block by block, other words as they are.
   const begun = (kind, title, isOpen, onBlock) => {
     const place = sectionElement([kind, title, isOpen]);
+    const within = place.querySelector(".hearth-prose, .hearth-plain") ?? place;
     const isMarkdown = kind === "markdown" || kind === "thought";
-    const grown = isMarkdown ? new markup.Growing(place.querySelector(".hearth-prose") ?? place, onBlock) : null;
+    const grown = isMarkdown ? new markup.Growing(within, onBlock) : null;
     return {
       kind, place, text: "",
-      add(more) { this.text += more; if (grown) grown.add(more); else place.append(more); },
+      add(more) { this.text += more; if (grown) grown.add(more); else within.append(more); },
       end() { grown?.end(); },
     };
   };
@@ -145,7 +148,7 @@
         live.sections[index] = section;
         live.article.firstElementChild.append(section.place);
       }
-      if (kind === "thought") {
+      if (isThought(kind)) {
         section.place.firstElementChild.textContent = title;
         if (section.place.open !== isOpen) section.place.open = isOpen;
       }

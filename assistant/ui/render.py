@@ -12,19 +12,20 @@ from assistant.events import UsageReported
 from assistant.i18n import Translator
 from assistant.messages import Attachment, Message
 from assistant.records import Failure, StoredMessage
+from assistant.ui import weight
 from assistant.ui.actions import answer_actions, question_actions
 from assistant.ui.links import as_html
 from assistant.ui.weight import is_heavy
 
-SectionKind = Literal["markdown", "plain", "thought", "tool", "waiting"]
+SectionKind = Literal["markdown", "plain", "thought", "plain thought", "tool", "waiting"]
 Bubble = tuple[StoredMessage, ...]
 """What stands in one bubble: a question, or an answer, which may be several messages with tool calls between them."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A stretch of a bubble, as words and not as HTML: "markdown" and "plain" text, a folded "thought", a "tool" that
-    was asked for, or the sign that something will come. `title` is what stands on the fold."""
+    """A stretch of a bubble, as words and not as HTML: "markdown" and "plain" text, a folded "thought" in
+    Markdown or plain, a "tool" that was asked for, or the sign that something will come. `title` stands on the fold."""
 
     kind: SectionKind
     text: str
@@ -97,9 +98,10 @@ def _sections(
     message: Message, t: Translator, *, is_thinking: bool, is_heavy: Callable[[str], bool] = is_heavy
 ) -> list[Section]:
     shown: list[Section] = []
-    if message.reasoning:
+    if message.reasoning:  # `is_heavy` may remember what it found of the other text
         title = t("chat.thinking") if is_thinking else t("chat.thought")
-        shown.append(Section("thought", message.reasoning, title, is_open=is_thinking))
+        kind: SectionKind = "plain thought" if weight.is_heavy(message.reasoning) else "thought"
+        shown.append(Section(kind, message.reasoning, title, is_open=is_thinking))
     shown += [Section("tool", t("chat.tool", name=call.name)) for call in message.tool_calls]
     if message.text:
         shown.append(Section("plain" if is_heavy(message.text) else "markdown", message.text))

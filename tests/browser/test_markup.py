@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from assistant.paths import asset
+from assistant.ui.scripts import of_gradio
 from tests.faults.carriers import FETCHES, LINKS, OVERLAYS, RUNS
 
 pytestmark = pytest.mark.browser
@@ -78,6 +81,9 @@ def markup(browser: Browser) -> Iterator[Page]:
 
     def answer(route: Route) -> None:
         name = route.request.url.rpartition("/")[2]
+        if "/assets/" in route.request.url:
+            route.fulfill(path=Path(gr.__file__).parent / "templates" / "frontend" / "assets" / name)
+            return
         if "/scripts/" in route.request.url:
             route.fulfill(path=asset("vendor", name), content_type="text/javascript")
         else:
@@ -85,7 +91,9 @@ def markup(browser: Browser) -> Iterator[Page]:
 
     page.route("**/*", answer)
     page.goto(HOUSE)
-    page.evaluate("window.hearth = {words: {copy: 'Copy'}, gradio: {}}")
+    page.evaluate(
+        "(gradio) => { window.hearth = {words: {copy: 'Copy'}, gradio: {diagrams: gradio.diagrams}}; }", of_gradio()
+    )
     page.add_script_tag(path=asset("markup.js"))
     page.evaluate("hearth.markup.ready")
     page.evaluate("""() => {
@@ -190,3 +198,62 @@ def test_an_endless_block_is_read_once_at_its_end(markup: Page) -> None:
         return {before, after: place.querySelectorAll("em").length};
     }""")
     assert shown == {"before": {"length": 66 * 3000, "marks": 0}, "after": 9000}
+
+
+SHOWN = """async (words) => {
+    const place = grow(["```mermaid\\n" + words + "\\n```"]);
+    document.body.append(place);
+    const until = performance.now() + 10_000;
+    while (!place.querySelector("img") && performance.now() < until) await new Promise((go) => setTimeout(go, 50));
+    const picture = place.querySelector("img");
+    const left = document.querySelectorAll(".hearth-desk, svg, a, style").length;
+    place.remove();
+    return {source: picture && decodeURIComponent(picture.src), width: picture?.naturalWidth, left};
+}"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'graph TD\nA-->B\nclick A href "https://x.example/" _self',
+        """%%{init: {"securityLevel": "loose", "secure": [], "htmlLabels": true}}%%
+graph TD\nA["<img src='https://x.example/p.png' onerror='window.caught=1'>"]-->B""",
+        """%%{init: {"themeCSS": "body:has(&) {display: none} .node {fill: url(https://x.example/c)}"}}%%
+graph TD\nA-->B""",
+    ],
+)
+def test_a_diagram_is_a_picture_that_leads_nowhere(markup: Page, words: str) -> None:
+    """As a picture it loads nothing, and its links and styles are not the page's."""
+    shown: dict[str, Any] = markup.evaluate(SHOWN, words)
+
+    assert shown["source"].startswith("data:image/svg+xml,")
+    assert shown["width"] > 0
+    assert shown["left"] == 0
+    assert "body:has" not in shown["source"]
+    assert markup.evaluate("window.caught ?? null") is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "gantt\ndateFormat YYYY-MM-DD\nexcludes weekends, 2024-01-01\nsection s\nA :2024-01-01, 9d",
+        'packet-beta\n0-99999999: "x"',
+        "graph TD\n" + "\n".join(f"a{i}-->b{i}" for i in range(101)),
+        "mindmap\n root" + "\n  n" * 1000,
+    ],
+)
+def test_a_diagram_that_would_hold_the_page_stays_as_it_was_written(markup: Page, words: str) -> None:
+    markup.evaluate("words => { window.place = grow(['```mermaid\\n' + words + '\\n```']); }", words)
+    markup.wait_for_timeout(500)
+    assert (
+        markup.evaluate("place.querySelector('img') === null && place.querySelector('code').textContent.trim()")
+        == words
+    )
+
+
+@pytest.mark.parametrize("language", ["typescript", "java", "ini", "c"])
+def test_a_line_without_end_is_not_coloured(markup: Page, language: str) -> None:
+    """Of 99,000 letters in one line, some languages would take minutes."""
+    code = f"```{language}\nint x = 1;\n{'a' * 99_000}\n```"
+    assert "hljs-" not in drawn(markup, code)
+    assert "hljs-" in drawn(markup, f"```{language}\nx = 1\n[y]\nint z = 2;\n```")
