@@ -12,7 +12,6 @@ from assistant.events import UsageReported
 from assistant.i18n import Translator
 from assistant.messages import Attachment, Message
 from assistant.records import Failure, StoredMessage
-from assistant.ui import weight
 from assistant.ui.actions import answer_actions, question_actions
 from assistant.ui.links import as_html
 from assistant.ui.weight import is_heavy
@@ -98,9 +97,9 @@ def _sections(
     message: Message, t: Translator, *, is_thinking: bool, is_heavy: Callable[[str], bool] = is_heavy
 ) -> list[Section]:
     shown: list[Section] = []
-    if message.reasoning:  # `is_heavy` may remember what it found of the other text
+    if message.reasoning:
         title = t("chat.thinking") if is_thinking else t("chat.thought")
-        kind: SectionKind = "plain thought" if weight.is_heavy(message.reasoning) else "thought"
+        kind: SectionKind = "plain thought" if is_heavy(message.reasoning) else "thought"
         shown.append(Section(kind, message.reasoning, title, is_open=is_thinking))
     shown += [Section("tool", t("chat.tool", name=call.name)) for call in message.tool_calls]
     if message.text:

@@ -18,6 +18,7 @@ from assistant.ui.weight import is_heavy
 
 SCREENFUL = 12
 ABOVE_A_TARGET = 4
+NAMED_BY = 200  # characters: shorter texts are quickly weighed
 WHOLE = "all"  # in the place of a message: from the first on
 
 Frame = dict[str, Any]
@@ -53,7 +54,7 @@ class Transcript:
         self._cards: dict[str, tuple[Bubble, tuple[str, ...]]] = {}
         self._live: tuple[Section, ...] | None = None
         self._answer: Answer | None = None
-        self._weighed = (0, False)
+        self._weighed: dict[str, tuple[int, bool]] = {}  # by how a text begins: how long it was, whether it was heavy
 
     def widen(self) -> None:
         """Shows more of what came earlier from the next frame on: the more, the more there is already."""
@@ -68,7 +69,7 @@ class Transcript:
         if view.live is None:
             if self._answer is not None or has_moved:  # one may have come and gone between two frames
                 frame["live"] = None
-            self._answer, self._live, self._weighed = None, None, (0, False)
+            self._answer, self._live, self._weighed = None, None, {}
         elif view.live is not self._answer:
             frame |= self._grown(view.live, begins=has_moved or self._live is None)
             self._answer = view.live
@@ -113,12 +114,10 @@ class Transcript:
 
     def _is_heavy(self, text: str) -> bool:
         """Weighed anew when it has doubled: to weigh a long text takes longer than to add a word to it."""
-        at, found = self._weighed
-        if len(text) < at:
-            return is_heavy(text)
-        if not found and len(text) >= 2 * at:
-            self._weighed = (max(len(text), 1), is_heavy(text))
-        return self._weighed[1]
+        length, found = self._weighed.get(text[:NAMED_BY], (0, False))
+        if not found and len(text) >= 2 * length:
+            length, found = self._weighed[text[:NAMED_BY]] = (len(text), is_heavy(text))
+        return found
 
 
 def _is_other(had: Section, now: Section) -> bool:
