@@ -58,7 +58,7 @@
     applyTheme();
     const sizes = new ResizeObserver(() => { if (following && chatIsOpen()) toBottom(); });
     let column = null;
-    new MutationObserver(() => {
+    const look = () => {
       applyTheme();
       noticeTab();
       const now = document.querySelector("#chat-column");
@@ -66,6 +66,12 @@
       column = now;
       sizes.disconnect();
       if (column) sizes.observe(column);
+    };
+    let isDue = false; // once a frame: to ask where things are makes the browser lay the page out
+    new MutationObserver(() => {
+      if (isDue) return;
+      isDue = true;
+      requestAnimationFrame(() => { isDue = false; look(); });
     }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["class", "style"] });
   };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
