@@ -43,6 +43,7 @@
     put("");
     tell("");
     run(true);
+    transcript.comeBack();
     try {
       await transcript.turned();
       const chat = transcript.chat(); // the one that the person sees; the mark may come late

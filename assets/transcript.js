@@ -224,6 +224,7 @@
     source.close();
     if (source !== feed) return;
     feed = null;
+    document.body.classList.remove("hearth-running"); // nobody tells this page when the answer ends: the server knows
     setTimeout(comeBack, AGAIN_MS);
   };
   const comeBack = () => {
@@ -242,6 +243,7 @@
   // For print.js: from the first message on, however long that is, until the page is to be as before.
   window.hearth.transcript = {
     chat: () => chat,
+    comeBack: () => comeBack(),
     willTurn: () => willTurn(),
     turned: () => turned,
     showWhole: () => follow(chat, WHOLE),

@@ -256,6 +256,7 @@ def test_chats_are_brought_in_taken_out_backed_up_and_restored(page: Page, serve
     expect(page.locator("#chat-undo")).to_be_hidden(timeout=40_000)
     press(page, "#tab-settings-button")
     press(page, "#page-backups-button")
+    expect(page.locator("#backup-choice input").first).to_be_visible()
     tab_to(page, "#backup-choice input")
     page.keyboard.press("Space")
     expect(page.locator("#backup-preview")).to_contain_text("Chats that come back: 1.")
