@@ -18,7 +18,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from assistant.database import Database
 from assistant.paths import Profile
+from assistant.store import Store
 from launcher.instance import Instance
 from launcher.output import Both
 from tests.conftest import Served, eventually, hearth, hearth_command
@@ -357,14 +359,19 @@ def test_a_second_start_loads_nothing_before_the_first_has_answered(
     assert ended.stdout.strip() == reply.get("address", "")
 
 
-def test_a_stream_that_is_open_does_not_delay_the_end(serve: Serve) -> None:
+def test_a_stream_that_is_open_does_not_delay_the_end(serve: Serve, tmp_path: Path) -> None:
+    profile = Profile(tmp_path / "data")
+    profile.create()
+    store = Store(Database(profile.database))
+    chat = store.add_conversation()
+    store.close()
     served = serve()
     host, _, path = served.address.removeprefix("http://").partition("/")
     connection = HTTPConnection(host, timeout=10)
     connection.request("GET", f"/{path}")
     cookie = connection.getresponse().headers["Set-Cookie"].split(";")[0]
     stream = HTTPConnection(host, timeout=10)
-    stream.request("GET", "/gradio_api/heartbeat/abc", headers={"Cookie": cookie})
+    stream.request("GET", f"/feed/{chat.id}/-", headers={"Cookie": cookie})
     answer = stream.getresponse()
     assert answer.status == 200
     began = time.monotonic()
