@@ -253,6 +253,7 @@ def test_chats_are_brought_in_taken_out_backed_up_and_restored(page: Page, serve
     press(page, "#backup-now")
     expect(page.locator("#backup-preview")).to_contain_text("Backed up, and checked")
     choose(page, "A heron, twice", "delete")
+    expect(page.locator("#chat-undo")).to_be_visible()
     expect(page.locator("#chat-undo")).to_be_hidden(timeout=40_000)
     press(page, "#tab-settings-button")
     press(page, "#page-backups-button")
