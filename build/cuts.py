@@ -31,6 +31,7 @@ FILES: tuple[tuple[str, str], ...] = (
     (r"PySide6/(Qt/)?plugins/(egldeviceintegrations|generic|qmltooling|position|networkinformation)/", "not asked for"),
     (r"PySide6/(Qt/)?plugins/(sqldrivers|multimedia|geoservices|texttospeech)/", "not asked for"),
     (r"libcups\.so", "the system's own, on systems that print"),
+    (r"lib(avahi-(client|common)|gmp|gnutls|hogweed|idn2|nettle|p11-kit|tasn1|unistring)\.so", "what libcups needs"),
     (r"PySide6/(Qt/)?plugins/imageformats/libq(icns|tga|tiff|wbmp)", "no web page has them"),
     (r"PySide6/(Qt/)?plugins/wayland-.*/.*(server|ivi|fullscreen|wl-shell|qt-shell)", "for building a compositor"),
     (r"PySide6/Qt(DataVisualization|Charts|Graphs|Quick3D|VirtualKeyboard)\.", "GPL, and unused"),
