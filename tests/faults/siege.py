@@ -24,7 +24,7 @@ from assistant.messages import Message, Text, user
 from assistant.paths import Profile
 from assistant.records import new_message
 from assistant.store import Store
-from tests.conftest import Served, hearth_command
+from tests.conftest import Served, eventually, hearth_command
 from tests.fake_endpoint import FakeEndpoint
 from tests.fake_steps import Answer as Words
 
@@ -154,9 +154,13 @@ class Besieged:
 
     def feed(self) -> AbstractContextManager[Iterator[Any]]:
         """What the feed tells a page that shows the chat which was changed last, until leaving closes it."""
+        assert eventually(lambda: bool(self._last_chat()))
+        return self._stream(f"/feed/{self._last_chat()}/-")
+
+    def _last_chat(self) -> str:
         with closing(sqlite3.connect(f"file:{self.served.data_dir / 'hearth.db'}?mode=ro", uri=True)) as db:
-            (chat,) = db.execute("SELECT id FROM conversations ORDER BY updated_at DESC LIMIT 1").fetchone()
-        return self._stream(f"/feed/{chat}/-")
+            found = db.execute("SELECT id FROM conversations ORDER BY updated_at DESC LIMIT 1").fetchone()
+        return found[0] if found else ""
 
     @contextmanager
     def _stream(self, target: str) -> Iterator[Iterator[Any]]:

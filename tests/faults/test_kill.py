@@ -304,9 +304,9 @@ def test_row_38_ten_kills_of_the_whole_program_lose_nothing_that_was_acknowledge
                 assert urlsplit(address).port, "it started"
                 hearth = Besieged(Served(data_dir, process, address), endpoint)
                 question = f"whole question {life}"
-                with hearth.question(question, f"life-{life}") as events:
-                    for event in events:
-                        if question in json.dumps(event):
+                with hearth.question(question, f"life-{life}"), hearth.feed() as frames:
+                    for frame in frames:
+                        if "cards" in frame and question in json.dumps(frame["cards"]):
                             known.append(question)
                             break
                     time.sleep(chance.uniform(0, 2.5))

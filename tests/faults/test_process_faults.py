@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -55,8 +56,12 @@ def test_row_37_an_engine_without_memory_is_told_in_a_sentence_and_leaves_no_chi
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_row_44_ended_in_mid_stream_all_of_it_is_gone_in_five_seconds(tmp_path: Path, number: signal.Signals) -> None:
     words = Words([f"word{count} " for count in range(3000)], rate_per_second=60)
-    with besieged(tmp_path / "data", words) as hearth, hearth.question("Tell me something long.", "page") as events:
-        assert any("word5" in json.dumps(event) for event in events)
+    with (
+        besieged(tmp_path / "data", words) as hearth,
+        hearth.question("Tell me something long.", "page"),
+        hearth.feed() as frames,
+    ):
+        assert any("word5" in json.dumps(frame) for frame in frames)
         family = [hearth.process, *hearth.process.children(recursive=True)]
         began = time.monotonic()
         hearth.served.process.send_signal(number)
@@ -112,10 +117,19 @@ def test_row_47_a_flood_in_the_log_stays_below_its_cap(tmp_path: Path) -> None:
 
 
 def ask_and_read(hearth: Besieged, text: str, session: str) -> None:
-    with hearth.question(text, session) as events:
-        for event in events:
-            if event.get("msg") == "process_completed":
-                return
+    """Asks, reads in the feed that it was asked, and waits for the answer."""
+    with hearth.question(text, session), hearth.feed() as frames:
+        assert any(text in json.dumps(frame) for frame in frames)
+    assert eventually(lambda: is_answered(hearth, text))
+
+
+def is_answered(hearth: Besieged, text: str) -> bool:
+    with closing(sqlite3.connect(f"file:{hearth.served.data_dir / 'hearth.db'}?mode=ro", uri=True)) as db:
+        found = db.execute(
+            "SELECT 1 FROM messages a JOIN messages q ON a.parent_id = q.id WHERE a.status = 'complete' AND q.parts LIKE ?",
+            (f'%"{text}"%',),
+        )
+        return found.fetchone() is not None
 
 
 def figures(hearth: Besieged) -> dict[str, float]:
