@@ -126,7 +126,8 @@ def ask_and_read(hearth: Besieged, text: str, session: str) -> None:
 def is_answered(hearth: Besieged, text: str) -> bool:
     with closing(sqlite3.connect(f"file:{hearth.served.data_dir / 'hearth.db'}?mode=ro", uri=True)) as db:
         found = db.execute(
-            "SELECT 1 FROM messages a JOIN messages q ON a.parent_id = q.id WHERE a.status = 'complete' AND q.parts LIKE ?",
+            "SELECT 1 FROM messages a JOIN messages q ON a.parent_id = q.id"
+            " WHERE a.status = 'complete' AND q.parts LIKE ?",
             (f'%"{text}"%',),
         )
         return found.fetchone() is not None
