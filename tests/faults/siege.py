@@ -154,10 +154,11 @@ class Besieged:
 
     def feed(self) -> AbstractContextManager[Iterator[Any]]:
         """What the feed tells a page that shows the chat which was changed last, until leaving closes it."""
-        assert eventually(lambda: bool(self._last_chat()))
-        return self._stream(f"/feed/{self._last_chat()}/-")
+        assert eventually(lambda: bool(self.last_chat()))
+        return self._stream(f"/feed/{self.last_chat()}/-")
 
-    def _last_chat(self) -> str:
+    def last_chat(self) -> str:
+        """The id of the chat that was changed last; empty where there is none."""
         with closing(sqlite3.connect(f"file:{self.served.data_dir / 'hearth.db'}?mode=ro", uri=True)) as db:
             found = db.execute("SELECT id FROM conversations ORDER BY updated_at DESC LIMIT 1").fetchone()
         return found[0] if found else ""
