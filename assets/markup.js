@@ -91,7 +91,7 @@
   };
 
   const OUTWARD = 'target="_blank" rel="noopener noreferrer"';
-  const leadsOut = (address) => /^(https?:\/\/|mailto:)/i.test(address);
+  const leadsOut = (address) => /^(https?:\/\/|mailto:[^?]*$)/i.test(address); // a letter's words are the person's own
 
   const codeBlock = (language, content) =>
     `<div class="hearth-code"><div class="hearth-code-head"><span>${language}</span>`

@@ -13,7 +13,7 @@ from assistant.answer import Answer
 from assistant.catalogue import Catalogue
 from assistant.engines import Engine, GenerationOptions
 from assistant.errors import StoreError
-from assistant.events import Event, FinishReason
+from assistant.events import Event, FinishReason, ReasoningDelta, TextDelta, UsageReported
 from assistant.messages import Attachment, Message, Text, user
 from assistant.records import Failure, MessageStatus, StoredConversation, StoredMessage, TitledBy, new_message
 from assistant.safekeeping import Safekeeping
@@ -103,7 +103,8 @@ class Conversation:
 
     @property
     def milestone(self) -> asyncio.Event:
-        """Like `news`, for changes other than more words of the running answer."""
+        """Like `news`, for what nobody should wait for: all but more words of the running answer. Its first word and
+        its end are such."""
         return self._milestone
 
     def is_of(self, store: Store) -> bool:
@@ -276,9 +277,15 @@ class Conversation:
         if begun is not None:
             prompt += [begun, *(() if choice.engine.goes_on else (user(GO_ON),))]
         async with aclosing(run_turn(prompt, choice.engine, options=options)) as events:
+            has_begun = False
             async for event in events:
                 self._arrived.append(event)
-                self._tell_of_words()
+                is_word = isinstance(event, TextDelta | ReasoningDelta)
+                if (is_word and has_begun) or isinstance(event, UsageReported):
+                    self._tell_of_words()
+                else:
+                    self._tell()
+                has_begun = has_begun or is_word
 
     async def _make_title(self, choice: EngineChoice) -> None:
         """Asks the engine for a title, once; a chat whose engine has none to give keeps its first words."""

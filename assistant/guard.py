@@ -29,7 +29,16 @@ from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from assistant.payload import Bodies, BoundedBody, declared_length, fault_in, is_inside, remove_left_over, values
+from assistant.payload import (
+    Bodies,
+    BoundedBody,
+    Headers,
+    declared_length,
+    fault_in,
+    headers_by_name,
+    is_inside,
+    remove_left_over,
+)
 from assistant.sealed import FILE_ROUTE, Refusal, SealedAnswer, refuse, sealed
 
 CODE_LIFE_SECONDS = 60.0
@@ -118,28 +127,29 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if stranger := self._stranger(scope):
+        headers = headers_by_name(scope)
+        if stranger := self._stranger(scope, headers):
             await refuse(stranger, scope, receive, send)
         elif scope["path"] == "/open" and scope["method"] == "GET":
             await self._open(scope, receive, send)
-        elif not self._has_cookie(scope):
+        elif not self._has_cookie(headers):
             await refuse(_LOCKED, scope, receive, send)
-        elif refusal := self._unknown(scope):
+        elif refusal := self._unknown(scope, headers):
             await refuse(refusal, scope, receive, send)
         else:
-            await self._pass_on(scope, receive, send)
+            await self._pass_on(scope, headers, receive, send)
 
-    def _stranger(self, scope: Scope) -> Refusal | None:
+    def _stranger(self, scope: Scope, headers: Headers) -> Refusal | None:
         """Refuses what a page of somewhere else, or a name that is not ours, brings here."""
-        if values(scope, b"upgrade"):
+        if b"upgrade" in headers:
             return _NO_UPGRADE
         target: bytes = scope["raw_path"]
         # An absolute-form target names a host of its own, beside the Host header.
-        if values(scope, b"host") != [self._host] or not target.startswith(b"/"):
+        if headers.get(b"host") != [self._host] or not target.startswith(b"/"):
             return _WRONG_HOST
-        if values(scope, b"origin") not in ([], [self._origin]):
+        if headers.get(b"origin") not in (None, [self._origin]):
             return _FOREIGN
-        if values(scope, b"sec-fetch-site") not in ([], [b"same-origin"], [b"none"]):
+        if headers.get(b"sec-fetch-site") not in (None, [b"same-origin"], [b"none"]):
             return _FOREIGN
         if len(target) + len(scope["query_string"]) > TARGET_LIMIT_BYTES:
             return _TOO_LONG
@@ -169,15 +179,15 @@ class Guard:
                 del self._codes[code]
         return bool(found)
 
-    def _has_cookie(self, scope: Scope) -> bool:
-        pairs = [pair.strip().partition(b"=") for line in values(scope, b"cookie") for pair in line.split(b";")]
+    def _has_cookie(self, headers: Headers) -> bool:
+        pairs = [pair.strip().partition(b"=") for line in headers.get(b"cookie", ()) for pair in line.split(b";")]
         ours = [value for name, _, value in pairs if name == self._cookie_name]
         return len(ours) == 1 and hmac.compare_digest(ours[0], self._cookie)
 
-    def _unknown(self, scope: Scope) -> Refusal | None:
+    def _unknown(self, scope: Scope, headers: Headers) -> Refusal | None:
         """Refuses what the page never asks for: other routes, methods, kinds of body, and files of elsewhere."""
         path: str = scope["path"]
-        length = declared_length(scope)
+        length = declared_length(headers)
         if scope["method"] in ("GET", "HEAD"):
             if path.startswith(FILE_ROUTE):
                 return None if is_inside(self._uploads, path.removeprefix(FILE_ROUTE)) else _NO_FILE
@@ -188,12 +198,12 @@ class Guard:
         if post is None:
             return _NO_ROUTE
         content_type, limit = post
-        kinds = [value.partition(b";")[0].strip().lower() for value in values(scope, b"content-type")]
+        kinds = [value.partition(b";")[0].strip().lower() for value in headers.get(b"content-type", ())]
         if kinds != [content_type]:
             return _WRONG_TYPE
         return _TOO_LARGE if length > limit else None
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_on(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {})["was_let_in"] = True  # the server makes room for newcomers among the others
         post = _POSTS.get(scope["path"]) if scope["method"] == "POST" else None
         body = BoundedBody(receive, limit=post[1] if post else 0)
@@ -202,7 +212,7 @@ class Guard:
             return
         is_call = scope["path"] in _CALLS
         try:
-            with self._bodies.one_more(declared_length(scope) or post[1] if is_call else 0) as has_room:
+            with self._bodies.one_more(declared_length(headers) or post[1] if is_call else 0) as has_room:
                 if not has_room:
                     await refuse(_CROWDED, scope, receive, send)
                 elif is_call and fault_in(await body.read(), origin=self._origin.decode(), uploads=self._uploads):

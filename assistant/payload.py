@@ -20,6 +20,8 @@ from starlette.types import Message, Receive, Scope
 ENDLESS_BYTES = 1 << 62
 BODIES_AT_ONCE = 16
 HELD_BYTES = 32_000_000
+Headers = dict[bytes, list[bytes]]
+
 _DEPTH_LIMIT = 64
 _OF_A_FILE = frozenset({"meta", "orig_name", "mime_type", "is_stream", "size", "_type"})
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:|[/\\]{2}")  # a scheme (two letters, so no drive), or a network share
@@ -167,16 +169,19 @@ def remove_left_over(uploads: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def values(scope: Scope, name: bytes) -> list[bytes]:
-    """All values of a header. Its name comes in lower case, as ASGI wants it."""
-    return [value for key, value in scope["headers"] if key == name]
+def headers_by_name(scope: Scope) -> Headers:
+    """All values of each header. Names come in lower case, as ASGI wants it."""
+    found: Headers = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name, []).append(value)
+    return found
 
 
-def declared_length(scope: Scope) -> int:
+def declared_length(headers: Headers) -> int:
     """Bytes that the request says it brings; a length that is no number counts as endless, and so does one of two."""
-    lengths = values(scope, b"content-length")
+    lengths = headers.get(b"content-length")
     if not lengths:
         return 0
-    if values(scope, b"transfer-encoding"):  # another reader may take the other one, and a short one hides a long body
+    if b"transfer-encoding" in headers:  # another reader may take the other one, and a short one hides a long body
         return ENDLESS_BYTES
     return int(lengths[0]) if len(lengths) == 1 and len(lengths[0]) < 16 and lengths[0].isdigit() else ENDLESS_BYTES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.types import Message, Receive, Scope, Send
 
-from assistant.payload import BoundedBody, declared_length, values
+from assistant.payload import BoundedBody, declared_length, headers_by_name
 
 LINGER_SECONDS = 5.0
 SILENCE_SECONDS = 0.5
@@ -25,11 +25,14 @@ FILE_POLICY = b"default-src 'none'; sandbox; form-action 'none'; frame-ancestors
 # Only names that both Chromium and Qt's know: each says of every other that it is unknown.
 _PERMISSIONS = b"camera=(), microphone=(), geolocation=(), display-capture=(), serial=(), hid=(), midi=()"
 _ALWAYS = (
-    (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (b"permissions-policy", _PERMISSIONS),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
+)
+# For what a browser may show by itself. Below /assets/ lie scripts, styles and fonts, and each header costs time.
+_OF_A_PAGE = (
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", _PERMISSIONS),
     (b"x-frame-options", b"DENY"),
 )
 
@@ -77,13 +80,10 @@ def sealed(headers: list[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, b
             (b"content-type", b"application/octet-stream"),
             (b"content-disposition", names[0] if names else b"attachment"),
         ]
-    # Names below /assets/ hold a hash of what they name; everything else may change or holds a person's words.
-    return [
-        *headers,
-        (b"cache-control", b"private, max-age=31536000, immutable" if path.startswith("/assets/") else b"no-store"),
-        (b"content-security-policy", FILE_POLICY if is_file else POLICY),
-        *_ALWAYS,
-    ]
+    policy = (b"content-security-policy", FILE_POLICY if is_file else POLICY)
+    if path.startswith("/assets/"):  # these names hold a hash of what they name; the rest may change, or is private
+        return [*headers, (b"cache-control", b"private, max-age=31536000, immutable"), policy, *_ALWAYS]
+    return [*headers, (b"cache-control", b"no-store"), policy, *_ALWAYS, *_OF_A_PAGE]
 
 
 def _may_be_shown(headers: list[tuple[bytes, bytes]]) -> bool:
@@ -96,7 +96,8 @@ async def refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -
     """Answers instead of the app. A long body that is on its way is read and thrown away, for a while."""
     body = refusal.text.encode() + b"\n"
     own = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    is_long = refusal.close or declared_length(scope) > DRAINED_BYTES or bool(values(scope, b"transfer-encoding"))
+    headers = headers_by_name(scope)
+    is_long = refusal.close or declared_length(headers) > DRAINED_BYTES or b"transfer-encoding" in headers
     if is_long:
         own.append((b"connection", b"close"))
     sent = b"" if scope["method"] == "HEAD" else body

@@ -14,9 +14,11 @@ from launcher.process import outside_environment
 
 log = logging.getLogger(__name__)
 
+_ADDRESSES = ("http://", "https://", "mailto:")
+
 
 def open_outside(target: str) -> None:
-    """Opens an http(s) address or a file's path. A program that cannot be started is a line in the log.
+    """Opens an address (http, https, mailto) or a file's path. A program that cannot be started is a line in the log.
 
     On Linux and macOS what we start may be the browser itself: it must not inherit our private temporary folder, which
     is gone after our end, nor our umask, nor that our web view runs without its sandbox.
@@ -24,7 +26,7 @@ def open_outside(target: str) -> None:
     opener = {"darwin": "open", "linux": "xdg-open"}.get(sys.platform)
     try:
         if opener is None or shutil.which(opener) is None:
-            webbrowser.open(target if target.startswith(("http://", "https://")) else Path(target).as_uri())
+            webbrowser.open(target if target.startswith(_ADDRESSES) else Path(target).as_uri())
             return
         subprocess.Popen(
             [opener, target],

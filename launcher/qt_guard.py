@@ -25,6 +25,7 @@ from launcher.qt_downloads import save
 log = logging.getLogger(__name__)
 
 _LOCKED = 401
+_QUESTIONS = {"http": "link.question", "https": "link.question", "mailto": "link.question-mail"}
 
 
 def install(*, is_ours: Callable[[str], bool], is_debug: bool) -> None:
@@ -35,7 +36,7 @@ def install(*, is_ours: Callable[[str], bool], is_debug: bool) -> None:
     """
 
     def stay(_page: Any, url: QUrl, kind: QWebEnginePage.NavigationType, is_main_frame: bool) -> bool:  # noqa: FBT001
-        address = url.toString()
+        address = _whole(url)
         is_start_page = url.scheme() in ("data", "about") and kind == QWebEnginePage.NavigationType.NavigationTypeTyped
         if not is_main_frame or is_ours(address) or is_start_page:
             return True
@@ -43,7 +44,7 @@ def install(*, is_ours: Callable[[str], bool], is_debug: bool) -> None:
         return False
 
     def open_no_window(_page: Any, url: QUrl, _kind: Any, _is_main_frame: bool) -> bool:  # noqa: FBT001
-        _offer(url.toString())
+        _offer(_whole(url))
         return False
 
     def grant_nothing(page: Any, url: QUrl, feature: Any) -> None:
@@ -122,9 +123,14 @@ def _no_inspector(self: Any) -> None:
     """Outside --debug nothing listens for a debugger."""
 
 
+def _whole(url: QUrl) -> str:
+    """The address as it travels, all of it ASCII: no letter passes for another, and none turns the rest round."""
+    return url.toEncoded().toStdString()
+
+
 def _offer(address: str) -> None:
-    """Asks, with the whole address in sight, whether the system's browser shall open it."""
-    if urlsplit(address).scheme not in ("http", "https"):
+    """Asks, with the whole address in sight, whether the system's browser or mail program shall open it."""
+    if urlsplit(address).scheme not in _QUESTIONS:
         log.info("a link of another kind was not followed")
         return
     QTimer.singleShot(0, lambda: _ask(address))  # not inside Qt's own decision: the dialogue runs a loop of its own
@@ -135,7 +141,7 @@ def _ask(address: str) -> None:
     box = QMessageBox(view)
     box.setIcon(QMessageBox.Icon.Question)
     box.setWindowTitle(t("link.title"))
-    box.setText(t("link.question"))
+    box.setText(t(_QUESTIONS[urlsplit(address).scheme]))
     box.setInformativeText(address)
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setStandardButtons(QMessageBox.StandardButton.Open | QMessageBox.StandardButton.Cancel)

@@ -71,6 +71,23 @@ def test_a_question_and_its_answer_are_there_at_the_next_start(tmp_path: Path) -
         play(scene, server, tmp_path)
 
 
+def test_the_first_word_and_the_end_wait_for_no_pace_and_the_words_between_do(tmp_path: Path) -> None:
+    async def scene(conversations: Conversations, store: Store) -> None:
+        chat = await conversations.last()
+        await chat.send("Hello?")
+        at_once: list[str] = []
+        async with asyncio.timeout(10):
+            while chat.live is not None:
+                news, milestone = chat.news, chat.milestone
+                await news.wait()
+                if milestone.is_set():
+                    at_once.append(chat.live.messages[-1].text if chat.live else "settled")
+        assert at_once == ["1 ", "1 2 3 4 5 ", "settled"]
+
+    with fake_endpoint(Answer(("1 ", "2 ", "3 ", "4 ", "5 "), rate_per_second=20)) as server:
+        play(scene, server, tmp_path)
+
+
 def test_words_are_on_disk_within_a_second_of_the_stream(tmp_path: Path) -> None:
     async def scene(conversations: Conversations, store: Store) -> None:
         chat = await conversations.last()

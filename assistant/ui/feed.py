@@ -148,7 +148,8 @@ class _Reader:
                 yield frame
             pace = pace.after(time.monotonic() - began)
             await _first_of(news, self._wish, timeout_seconds=LOOK_SECONDS)
-            await asyncio.sleep(max(0.0, pace.interval_seconds - (time.monotonic() - began)))
+            rest = pace.interval_seconds - (time.monotonic() - began)
+            await _first_of(milestone, self._wish, timeout_seconds=max(0.0, rest))  # more words can wait, their end not
 
 
 async def _first_of(*events: asyncio.Event, timeout_seconds: float) -> None:

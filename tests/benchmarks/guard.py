@@ -1,6 +1,6 @@
 """What the guard costs: processor time of a page load and of a 2,000-token stream, with it and without it.
 
-    uv run --group dev python -m tests.benchmarks.guard [ROUNDS]
+    uv run --group dev python -m tests.benchmarks.guard [ROUNDS] [page|stream]
 
 Hearth's own page is served by one server, and a header of each request says whether the guard stands before it, so that
 both ways are measured in turns in one run. The endpoint and the visitor are processes of their own: what is measured is
@@ -31,7 +31,7 @@ from launcher.process import PrivateFolder, clean_environment
 from launcher.server import Server
 
 ROUNDS = 30
-PAGES_A_ROUND = 6  # a page takes a fifth of a stream's time
+PAGES_A_ROUND = 3
 DRAWS = 1000
 TOKENS, PER_SECOND = 2000, 1000
 MOST_RATIO = 1.03
@@ -51,14 +51,16 @@ def main() -> int:
     )
     try:
         assert endpoint.stdout is not None
-        return measure(rounds, endpoint.stdout.readline().strip(), private.path / "data")
+        return measure(
+            rounds, sys.argv[2:] or ["page", "stream"], endpoint.stdout.readline().strip(), private.path / "data"
+        )
     finally:
         endpoint.kill()
         endpoint.wait()
         private.remove()
 
 
-def measure(rounds: int, endpoint: str, data_dir: Path) -> int:
+def measure(rounds: int, kinds: Sequence[str], endpoint: str, data_dir: Path) -> int:
     app = create_app(Profile(data_dir), endpoint=endpoint, model="fake")
     spare_gradio_its_rest()
     server = Server(on_death=print)
@@ -76,7 +78,7 @@ def measure(rounds: int, endpoint: str, data_dir: Path) -> int:
     )  # fmt: skip
     worst = 0.0
     try:
-        for what in ("page", "stream"):
+        for what in kinds:
             seconds: dict[str, list[float]] = {"guarded": [], "bare": []}
             for number in range(rounds * (PAGES_A_ROUND if what == "page" else 1) + 1):
                 for how in ("guarded", "bare") if number % 2 else ("bare", "guarded"):

@@ -1,4 +1,5 @@
-"""A visitor of a process of its own, for guard.py: does what each line of its input says, and tells what it got."""
+"""A visitor of a process of its own, for guard.py: does what each line of its input says, and tells what it got. Pages
+are loaded by a real Chromium, answers are read by an HTTP client that does nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +9,11 @@ import json
 import re
 import sys
 
-FILES = 60  # about as many as a browser asks for when the page loads
+from playwright.sync_api import Browser
+
+from tests.benchmarks.speed.browser import chromium
+
+REST_MS = 500  # what a page asks for once it can be used
 numbers = itertools.count()
 
 
@@ -27,24 +32,24 @@ class Visitor:
         self._cookie = self._ask(code_path)[1].partition(";")[0]
         page = self._ask("/", cookie=self._cookie)[0].decode()
         self._config = json.JSONDecoder().raw_decode(page, page.index("window.gradio_config = ") + 23)[0]
-        links = re.findall(r'(?:href|src)="\.?/?((?:assets|static|theme)[^"]+)"', page)
-        self._assets = list(dict.fromkeys("/" + link for link in links))
-        start = next(path for path in self._assets if path.endswith(".js"))
-        folder, named = start.rpartition("/")[0], re.findall(rb'"\./([\w.-]+\.(?:js|css))"', self._ask(start)[0])
-        self._assets += [f"{folder}/{name.decode()}" for name in dict.fromkeys(named)][:FILES]
+        self._address = f"http://127.0.0.1:{port}/"
 
-    def page(self, *, is_bare: bool) -> str:
-        """The page, what it links to, and what its script asks for first."""
-        session = f"page{next(numbers)}"
-        total = sum(len(self._ask(path, is_bare=is_bare)[0]) for path in ["/", *self._assets, "/gradio_api/app_id"])
-        loads = [it["id"] for it in self._config["dependencies"] if "load" in [event for _, event in it["targets"]]]
-        for function in loads:
-            self._join(function, [None] * self._inputs(function), session, is_bare=is_bare)
-        total += sum(map(len, self._stream(session, len(loads), is_bare=is_bare)))
-        return f"{len(self._assets) + 2} files, {total // 1000} kB"
+    def page(self, browser: Browser, *, is_bare: bool) -> str:
+        """The page in a browser that has nothing of it yet, until its composer is there and it has asked for all."""
+        name, _, value = self._cookie.partition("=")
+        with browser.new_context(extra_http_headers={"X-Bare": "1"} if is_bare else {}) as context:
+            context.add_cookies([{"name": name, "value": value, "url": self._address}])
+            asked: list[str] = []
+            context.on("request", lambda request: asked.append(request.url))
+            page = context.new_page()
+            page.goto(self._address)
+            page.locator("#chat-input textarea").wait_for()
+            page.wait_for_timeout(REST_MS)
+        return f"{len(asked)} requests"
 
     def stream(self, *, is_bare: bool) -> str:
         """A new chat, a question, and its whole answer as the feed tells it."""
+        self._connection.close()  # the server has hung up on one that rested
         session = f"stream{next(numbers)}"
         self._join(self._function("new-chat"), [None, ""], session, is_bare=is_bare)
         shown = b"".join(self._stream(session, 1, is_bare=is_bare)).decode()
@@ -64,9 +69,6 @@ class Visitor:
     def _function(self, button: str) -> int:
         component = next(it["id"] for it in self._config["components"] if it["props"].get("elem_id") == button)
         return next(it["id"] for it in self._config["dependencies"] if [component, "click"] in it["targets"])
-
-    def _inputs(self, function: int) -> int:
-        return len(next(it["inputs"] for it in self._config["dependencies"] if it["id"] == function))
 
     def _join(self, function: int, data: list[str | None], session: str, *, is_bare: bool) -> None:
         fields = {"data": data, "fn_index": function, "session_hash": session, "event_data": None, "trigger_id": None}
@@ -103,10 +105,14 @@ class Visitor:
 
 def main() -> None:
     visitor = Visitor(int(sys.argv[1]), sys.argv[2])
-    for line in sys.stdin:
-        what, how = line.split()
-        said = visitor.page(is_bare=how == "bare") if what == "page" else visitor.stream(is_bare=how == "bare")
-        print(said, flush=True)
+    with chromium() as browser:
+        for line in sys.stdin:
+            what, how = line.split()
+            is_bare = how == "bare"
+            print(
+                visitor.page(browser, is_bare=is_bare) if what == "page" else visitor.stream(is_bare=is_bare),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

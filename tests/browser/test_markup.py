@@ -173,6 +173,8 @@ def test_no_carrier_becomes_more_than_text_and_plain_elements(markup: Page, is_s
         ("[x](javascript:alert(1))", "<span>x</span>"),
         ("[x](//x.example)", "<span>x</span>"),
         ("[x](#hearth/erase/1)", "<span>x</span>"),
+        ("[x](mailto:a@x.example)", '<a href="mailto:a@x.example"'),
+        ("[x](mailto:a@x.example?attach=/etc/passwd)", "<span>x</span>"),
         ("see https://x.example/a?b=1.", 'href="https://x.example/a?b=1"'),
         ("run main.py", "run main.py"),
         ("<kbd>a</kbd> <kbd onclick=x>b</kbd>", "<kbd>a</kbd> &lt;kbd onclick=x&gt;b&lt;/kbd&gt;"),

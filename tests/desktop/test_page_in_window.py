@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -99,6 +100,26 @@ def test_a_link_elsewhere_waits_for_a_yes(
     assert elsewhere.asked == []  # type: ignore[attr-defined]
 
 
+# Pressed by a person: then Chromium hands what it does not know to the desktop, unless it is told not to.
+PRESSED = 'document.body.innerHTML = \'<a href="{}" target="{}" style="font-size: 300px">press</a>\'; say(\'there\')'
+
+
+def press(stage: subprocess.Popen[str], screen: Screen) -> None:
+    assert said(stage) == "there"
+    time.sleep(1)
+    screen.xdotool("mousemove", "700", "350", "click", "1")
+
+
+@pytest.mark.parametrize("target", ["_self", "_blank"])
+@pytest.mark.parametrize(("address", "is_offered"), [("mailto:a@x.example", True), ("ssh://host/", False)])
+def test_a_letter_is_offered_to_the_mail_program_and_nothing_else(
+    on_stage: OnStage, screen: Screen, address: str, target: str, *, is_offered: bool
+) -> None:
+    press(on_stage(PRESSED.format(address, target)), screen)
+    time.sleep(2)
+    assert bool(screen.xdotool("search", "--onlyvisible", "--name", "^Open a link$")) == is_offered
+
+
 @pytest.mark.parametrize("address", ["file:///etc/passwd", "data:text/html,x", "ssh://host/"])
 def test_a_link_of_another_kind_leads_nowhere(on_stage: OnStage, screen: Screen, address: str) -> None:
     stage = on_stage(f"follow('{address}'); setTimeout(() => say(location.pathname), 1500)")
@@ -156,8 +177,17 @@ def test_the_start_page_s_buttons_refuse_once_it_was_left(on_stage: OnStage) -> 
     assert said(stage) == "[]"
 
 
+@pytest.mark.parametrize(
+    ("link", "opened"),
+    [
+        ("http://127.0.0.1:9/a?b=c", "http://127.0.0.1:9/a?b=c"),
+        # A letter of another script, and one that turns round what follows, as they are shown and handed over.
+        ("https://\u0430pple.example/\u202egpj.exe", "https://xn--pple-43d.example/%E2%80%AEgpj.exe"),
+        ("https://bank.example@elsewhere.example/", "https://bank.example@elsewhere.example/"),
+    ],
+)
 def test_after_a_yes_the_browser_gets_the_address_and_nothing_of_ours(
-    on_stage: OnStage, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    on_stage: OnStage, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str, opened: str
 ) -> None:
     opener = tmp_path / "bin" / "xdg-open"
     opener.parent.mkdir()
@@ -165,7 +195,7 @@ def test_after_a_yes_the_browser_gets_the_address_and_nothing_of_ours(
     opener.write_text(f'#!/bin/sh\n(echo "$1"; umask; env) > {got}.new; mv {got}.new {got}\n')
     opener.chmod(0o755)
     monkeypatch.setenv("PATH", f"{opener.parent}:{os.environ['PATH']}")
-    on_stage("follow('http://127.0.0.1:9/a?b=c', {target: '_blank'})")
+    on_stage(f"follow('{link}', {{target: '_blank'}})")
     assert eventually(lambda: bool(screen.xdotool("search", "--onlyvisible", "--name", "^Open a link$")))
 
     def pressed() -> bool:  # the question takes a moment to listen to the keyboard
@@ -175,7 +205,7 @@ def test_after_a_yes_the_browser_gets_the_address_and_nothing_of_ours(
 
     assert eventually(pressed, within_seconds=15)
     address, umask, *environment = got.read_text().splitlines()
-    assert (address, umask) == ("http://127.0.0.1:9/a?b=c", "0022")
+    assert (address, umask) == (opened, "0022")
     assert not any(line.startswith(("QTWEBENGINE_", "QT_API")) for line in environment)
 
 

@@ -88,7 +88,8 @@ class Floor:
 def main() -> None:
     floor = Floor(sys.argv[1], int(sys.argv[2]))
     app = Starlette(routes=[Route("/", floor.page), Route("/ask", floor.ask, methods=["POST"])])
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves Nagle's algorithm on
+    listening.bind(("127.0.0.1", 0))
     print(f"http://127.0.0.1:{listening.getsockname()[1]}/", flush=True)
     asyncio.run(uvicorn.Server(uvicorn.Config(app, log_level="warning")).serve(sockets=[listening]))
 
