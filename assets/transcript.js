@@ -115,7 +115,7 @@
     if ("more" in frame) { hasMore = frame.more; isAsking = false; one("#chat-earlier").hidden = !hasMore; }
     if (frame.live === null) { live = null; place.replaceChildren(); }
     else if (frame.live) grow(place, frame.live);
-    if ("live" in frame) document.body.classList.toggle("hearth-running", Boolean(live));
+    if ("live" in frame) document.body.classList.toggle("hearth-running", Boolean(live && feed));
     document.dispatchEvent(new Event("hearth-drawn"));
     askForMore();
   };
@@ -224,7 +224,7 @@
     source.close();
     if (source !== feed) return;
     feed = null;
-    document.body.classList.remove("hearth-running"); // nobody tells this page when the answer ends: the server knows
+    document.body.classList.remove("hearth-running"); // nobody tells a page without a feed when an answer ends
     setTimeout(comeBack, AGAIN_MS);
   };
   const comeBack = () => {
