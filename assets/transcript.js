@@ -123,7 +123,7 @@
     const root = document.scrollingElement;
     const [first] = order;
     const comesAbove = first && keys.includes(first) && keys[0] !== first;
-    const [height, top] = [root.scrollHeight, root.scrollTop];
+    const [height, top] = comesAbove ? [root.scrollHeight, root.scrollTop] : [0, 0]; // to measure is to lay out
     const kept = new Set(keys);
     for (const key of order) if (!kept.has(key)) { cards.get(key)?.article.remove(); cards.delete(key); }
     let next = settled.firstElementChild;
@@ -165,27 +165,35 @@
   };
 
   // Frames are drawn before the next paint, all that have come; after a dear one the page is given time for the rest.
+  // What is more than further words waits for no rest, and what comes after it has the next paint to itself: an answer's
+  // last words are seen before the page is busy with settling them.
   let waiting = [];
   let isDue = false;
   let restUntil = 0;
+  let resting = 0;
+  const due = () => {
+    [isDue, resting] = [true, 0];
+    if (document.hidden) setTimeout(draw); // nothing is painted there, and the end should not have to wait
+    else requestAnimationFrame(draw);
+  };
   const draw = () => {
     const now = performance.now();
-    if (now < restUntil) { setTimeout(() => requestAnimationFrame(draw), restUntil - now); return; }
+    const urgent = waiting.findIndex((frame) => frame.urgent);
+    if (urgent < 0 && now < restUntil) { resting = setTimeout(due, restUntil - now); return; }
     isDue = false;
-    const frames = waiting;
-    waiting = [];
+    const frames = waiting.splice(0, urgent < 0 ? waiting.length : urgent + 1);
     frames.forEach(apply);
     if (frames.some((frame) => frame.stirred)) one("#look")?.click();
     if (frames.some((frame) => frame.banner)) one("#banner-look")?.click();
     if (order.length > MOST_CARDS && !live && !isWhole && isAtEnd()) follow(chat, "");
     restUntil = now + Math.min(LONGEST_WAIT_MS, COST_FACTOR * (performance.now() - now));
+    if (waiting.length) due();
   };
   const take = (frame) => {
     waiting.push(frame);
-    if (isDue) return;
-    isDue = true;
-    if (document.hidden) setTimeout(draw); // nothing is painted there, and the end should not have to wait
-    else requestAnimationFrame(draw);
+    const isWoken = frame.urgent && resting;
+    if (isWoken) clearTimeout(resting);
+    if (isWoken || !isDue) due();
   };
 
   const isAtEnd = () => {

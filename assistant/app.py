@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WARM_UP_SECONDS = 5.0  # without a page; with one, as soon as it shows its chat
-
 
 class App:
     """One Hearth on one profile. Use from one event loop."""
@@ -88,11 +86,9 @@ class App:
         private = Store(Database(None))
         conversations = Conversations(store, private=private, choose=self._choose)
 
-        is_shown = asyncio.Event()
-
         @asynccontextmanager
         async def lifespan(_: object) -> AsyncGenerator[None]:
-            warming = asyncio.create_task(self._warm_up(is_shown))
+            warming = asyncio.create_task(self._warm_up())
             try:
                 await conversations.erase_deleted()
                 caretaker.start()
@@ -116,7 +112,6 @@ class App:
             importer=Importer(store, attachments),
             exporter=Exporter(store, attachments, ENGLISH),
             lifespan=lifespan,
-            on_shown=is_shown.set,
         )
         self._guard = Guard(page, port=port, uploads=upload_folder())
         return self._guard
@@ -251,12 +246,8 @@ class App:
             with suppress(EngineError):  # told by `_warm_up`, or by the answer to the first question
                 engine.load()
 
-    async def _warm_up(self, is_shown: asyncio.Event) -> None:
-        """Once a page is there: loading the client's code would keep it waiting, and a first question that is quicker
-        loads it by itself."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(WARM_UP_SECONDS):
-                await is_shown.wait()
+    async def _warm_up(self) -> None:
+        """Beside the first page's load, which that makes a little longer: the first question is not kept waiting."""
         try:
             await self._choose().engine.start()
         except EngineError as error:

@@ -16,11 +16,14 @@ from PySide6.QtCore import QAbstractNativeEventFilter, Qt, QTimer, QUrl
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWebEngineCore import QWebEngineLoadingInfo, QWebEnginePage
 from PySide6.QtWidgets import QApplication, QMessageBox
-from webview.platforms import qt
 
 from assistant.i18n import ENGLISH as t
+from launcher.lean_import import spare_qt_its_rest
 from launcher.outside import open_outside
 from launcher.qt_downloads import save
+
+spare_qt_its_rest()
+from webview.platforms import qt  # noqa: E402  # after that
 
 log = logging.getLogger(__name__)
 

@@ -275,6 +275,13 @@ def test_gradio_s_import_leaves_pandas_alone_until_it_is_used() -> None:
     assert told(LEAN + "print('pandas.core' in sys.modules);" + used) == "False\n(1, 2) True"
 
 
+def test_the_window_s_import_gets_qt_s_own_names_and_leaves_the_others_alone() -> None:
+    lean = "from launcher.qt_guard import qt; from PySide6 import QtGui, QtWebEngineCore;"
+    names = "qt.QAction is QtGui.QAction, qt.QWebPage is QtWebEngineCore.QWebEnginePage, qt.is_webengine"
+    assert told(f"{lean} print({names})") == "True True True"
+    assert told("import launcher.qt_guard, sys; print(hasattr(sys.modules['qtpy.QtCore'], 'Missing'))") == "False"
+
+
 def told(script: str) -> str:
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     return ended.stdout.strip()

@@ -37,14 +37,12 @@ class Feed:
     takes a question as JSON: `chat`, `text` and, where an earlier question is edited, its id in `edit`; it gives the
     chat's draft, or in `error` why not.
 
-    A frame may also say that something around the messages has changed, for the page to ask Gradio about: "stirred", of
-    the chat, and "banner", once `banner` gives other words.
+    A frame may also say that it carries more than further words ("urgent"), and that something around the messages has
+    changed, for the page to ask Gradio about: "stirred", of the chat, and "banner", once `banner` gives other words.
     """
 
-    def __init__(
-        self, conversations: Conversations, t: Translator, *, banner: Callable[[], str], on_reader: Callable[[], None]
-    ) -> None:
-        self._conversations, self._t, self._banner, self._on_reader = conversations, t, banner, on_reader
+    def __init__(self, conversations: Conversations, t: Translator, *, banner: Callable[[], str]) -> None:
+        self._conversations, self._t, self._banner = conversations, t, banner
         self._readers: dict[str, _Reader] = {}  # by a name that only its own page is told
 
     def add_to(self, app: FastAPI) -> None:
@@ -92,7 +90,6 @@ class Feed:
         """The frames as events. The oldest of too many readers ends; its page comes back in its turn."""
         name = secrets.token_urlsafe(12)
         self._readers[name] = reader
-        self._on_reader()
         while len(self._readers) > MOST_READERS:
             self._readers.pop(next(iter(self._readers))).end()
         try:
@@ -142,6 +139,8 @@ class _Reader:
             frame = await asyncio.to_thread(self._transcript.frame, view)
             if milestone is not passed and view.live is None:
                 frame["stirred"] = True
+            if frame and milestone is not passed:
+                frame["urgent"] = True
             if (words := self._banner()) != banner:
                 frame["banner"], banner = True, words
             if frame:

@@ -67,10 +67,8 @@ def build_page(
     importer: Importer,
     exporter: Exporter,
     lifespan: Callable[[Any], AbstractAsyncContextManager[None]],
-    on_shown: Callable[[], None],
 ) -> FastAPI:
-    """The page as an ASGI application. It is not safe to serve as it is: `assistant.guard` stands before it. `on_shown`
-    is called whenever a page begins to show a chat."""
+    """The page as an ASGI application. It is not safe to serve as it is: `assistant.guard` stands before it."""
     t = Translator("en")
     with (
         _served_once(),
@@ -114,7 +112,7 @@ def build_page(
     blocks._queue = PageQueue(blocks)  # pyright: ignore[reportPrivateUsage]
     blocks.state_session_capacity = MOST_PAGES
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
-    Feed(conversations, t, banner=banner.words, on_reader=on_shown).add_to(app)
+    Feed(conversations, t, banner=banner.words).add_to(app)
     scripts.add_to(app)
     app.add_middleware(Shelf, kinds={block.get_block_name() for block in blocks.blocks.values()})
     served = gr.mount_gradio_app(
