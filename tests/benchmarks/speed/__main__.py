@@ -4,7 +4,8 @@
 
 stream: an answer, from the key press until all of it can be seen. start: until the start page and the input are there,
 and the first answer. idle: the processor while nobody asks. turns: what grows with many of them. memory: after 1,000
-messages. engine: the built-in engine's tokens per second, straight and through the page.
+messages. engine: the built-in engine's tokens per second, straight and through the page. stop: how soon it is free
+after Stop.
 
 A case is TOKENS@RATE/MESSAGES: an answer of so many tokens at so many a second (`max`: as fast as they are taken) in a
 chat that has so many messages; TOKENS may be TEXT+REASONING. `--list` shows the usual ones. A figure that is not

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.speed import bounds, engine, idle, memory, start, table, turns, window
+from tests.benchmarks.speed import bounds, engine, idle, memory, start, stop, table, turns, window
 from tests.benchmarks.speed.bounds import Claim, middle, ratio, told
 from tests.benchmarks.speed.cases import Case
 from tests.benchmarks.speed.contenders import FLOOR, HEARTH, STOCK, Contender, bundle
@@ -158,6 +158,31 @@ def of_engine(given: Given) -> Iterator[str]:
     yield told("hearth", [Claim("through the page, times straight", times, 0.97, is_at_least=True)])
 
 
+def of_stops(given: Given) -> Iterator[str]:
+    measured: dict[int, list[stop.Stops]] = {}
+    for each in stop.stops(given.rounds):
+        measured.setdefault(each.batch_tokens, []).append(each)
+    yield table.grid(
+        ["tokens a batch", "prompt read, s", *(f"free after {seconds:g} s, s" for seconds in stop.STOPPED_AFTER)],
+        *(
+            [str(batch), *(table.number(each, ".2f") for each in _stopped(rounds))]
+            for batch, rounds in measured.items()
+        ),
+    )
+    _, *waiting = _stopped(measured[stop.BATCHES[0]])
+    moments = zip(stop.STOPPED_AFTER, waiting, strict=True)
+    claims = [Claim(f"next question's first word, stopped after {seconds:g} s", it, 1) for seconds, it in moments]
+    yield told(f"hearth ({stop.BATCHES[0]} tokens a batch)", claims)
+
+
+def _stopped(rounds: Sequence[stop.Stops]) -> list[float | None]:
+    waits = range(len(stop.STOPPED_AFTER))
+    return [
+        middle(rounds, lambda it: it.reading),
+        *(middle(rounds, lambda it, number=number: it.waiting[number]) for number in waits),
+    ]
+
+
 REPORTS: dict[str, Callable[[Given], Iterator[str]]] = {
     "stream": of_streaming,
     "start": of_starts,
@@ -165,4 +190,5 @@ REPORTS: dict[str, Callable[[Given], Iterator[str]]] = {
     "turns": of_turns,
     "memory": of_memory,
     "engine": of_engine,
+    "stop": of_stops,
 }
