@@ -19,6 +19,7 @@ from tests.faults.carriers import FETCHES, LINKS, OVERLAYS, RUNS
 pytestmark = pytest.mark.browser
 
 HOUSE = "http://hearth.test"
+OUTWARD = 'target="_blank" rel="noopener noreferrer"'
 # fmt: off
 ELEMENTS = {
     "DIV", "P", "H1", "H2", "H3", "H4", "H5", "H6", "UL", "OL", "LI", "BLOCKQUOTE", "HR",
@@ -91,9 +92,7 @@ def markup(browser: Browser) -> Iterator[Page]:
 
     page.route("**/*", answer)
     page.goto(HOUSE)
-    page.evaluate(
-        "(gradio) => { window.hearth = {words: {copy: 'Copy'}, gradio: {diagrams: gradio.diagrams}}; }", of_gradio()
-    )
+    page.evaluate("(gradio) => { window.hearth = {words: {copy: 'Copy'}, gradio}; }", of_gradio())
     page.add_script_tag(path=asset("markup.js"))
     page.evaluate("hearth.markup.ready")
     page.evaluate("""() => {
@@ -169,7 +168,8 @@ def test_no_carrier_becomes_more_than_text_and_plain_elements(markup: Page, is_s
     ("said", "shown"),
     [
         ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
-        ("![a picture](https://x.example/p.png)", '<a href="https://x.example/p.png"'),
+        ("![a picture](https://x.example/p.png)", f'<a href="https://x.example/p.png" {OUTWARD}>a picture</a>'),
+        ("[x](https://x.example)", f'<a href="https://x.example" {OUTWARD}>x</a>'),
         ("[x](javascript:alert(1))", "<span>x</span>"),
         ("[x](//x.example)", "<span>x</span>"),
         ("[x](#hearth/erase/1)", "<span>x</span>"),
@@ -200,6 +200,33 @@ def test_an_endless_block_is_read_once_at_its_end(markup: Page) -> None:
         return {before, after: place.querySelectorAll("em").length};
     }""")
     assert shown == {"before": {"length": 66 * 3000, "marks": 0}, "after": 9000}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        r"\href{https://x.example/}{x}",
+        r"\url{javascript:alert(1)}",
+        r"\includegraphics[width=9em]{https://x.example/p.png}",
+        r"\htmlId{chat-send}{x}",
+        r"\htmlClass{hearth-running}{x}",
+        r"\htmlStyle{position: fixed; inset: 0}{x}",
+        r"\htmlData{testid=user}{x}",
+    ],
+)
+def test_maths_becomes_signs_and_nothing_else(markup: Page, words: str) -> None:
+    shown: list[Any] = markup.evaluate(
+        """async (words) => {
+            const place = grow(["\\\\(x^2 + " + words + "\\\\)"]);
+            const until = performance.now() + 10_000;
+            while (!place.querySelector(".katex") && performance.now() < until)
+                await new Promise((go) => setTimeout(go, 50));
+            const reaches = "a, img, [id], [data-testid], .hearth-running, [style*=position], [href], [src]";
+            return [Boolean(place.querySelector(".katex")), place.querySelectorAll(reaches).length];
+        }""",
+        words,
+    )
+    assert shown == [True, 0]
 
 
 SHOWN = """async (words) => {
