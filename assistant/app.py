@@ -24,6 +24,7 @@ from assistant.engines import Engine, GenerationOptions
 from assistant.engines.address import normalise_endpoint
 from assistant.engines.embedded import EmbeddedEngine, model_id
 from assistant.engines.endpoint import EndpointEngine
+from assistant.engines.neighbours import Neighbourhood
 from assistant.engines.probe import Findings, probe, probe_engine
 from assistant.errors import EngineError, HearthError, StartError, StoreError
 from assistant.events import Event
@@ -55,6 +56,7 @@ class App:
         self.keys_to_hide = keys.seen  # for the log
         self._configuration = configuration
         self._egress = Egress(is_offline=lambda: configuration.settings.offline)
+        self._neighbourhood = Neighbourhood(self._egress)
         self._engines: dict[Target, Engine] = {}
         self._guard: Guard | None = None
 
@@ -108,6 +110,7 @@ class App:
             self._configuration,
             check=check,
             visits=self._egress.visits,
+            neighbourhood=self._neighbourhood,
             caretaker=caretaker,
             importer=Importer(store, attachments),
             exporter=Exporter(store, attachments, ENGLISH),
@@ -252,6 +255,8 @@ class App:
             await self._choose().engine.start()
         except EngineError as error:
             log.warning("the engine is not ready: %s", error)  # the first question tries again, and says why
+        if not self._configuration.target.endpoint:
+            await self._neighbourhood.look()  # something better may run here; the page offers it
 
 
 def build_app(profile: Profile, *, endpoint: str | None, model: str | None, api_key: str | None) -> App:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,8 @@ from assistant.errors import SettingsError
 from assistant.keyrings import KeyringName
 from assistant.keys import KeyPlace, Keys, check_key, origin_of
 from assistant.settings import Settings, SettingsFile
+
+MOST_DECLINED = 100
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,16 @@ class Configuration:
         self._left = self._keyed_address()
         self._settings.save(**checked)
         return place
+
+    def use(self, endpoint: str, model: str) -> None:
+        """Answers come from this address and model from now on. Raises SettingsError."""
+        address = normalise_endpoint(endpoint)
+        self._left = self._keyed_address()
+        self._settings.save(endpoint=address, model=model)
+
+    def decline(self, endpoints: Sequence[str]) -> None:
+        """These are not offered again. Raises SettingsError."""
+        self._settings.save(declined=tuple(dict.fromkeys((*self.settings.declined, *endpoints)))[-MOST_DECLINED:])
 
     def set_offline(self, is_offline: bool) -> None:  # noqa: FBT001  # what a switch says
         """Whether nothing may leave this machine, from now on. Raises SettingsError, and then nothing changed."""

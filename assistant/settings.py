@@ -65,6 +65,11 @@ class Settings(BaseModel):
         description="Longest answer in tokens (a token is about three quarters of a word); None: the engine's own.",
     )
     offline: bool = Field(default=False, description="Nothing leaves this machine: foreign addresses are refused.")
+    declined: tuple[Words, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Addresses of servers on this machine that the person does not want to be offered again.",
+    )
     theme: ThemeChoice = Field(default="system", description="Light, dark, or as the system has it.")
 
 

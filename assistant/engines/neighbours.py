@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from assistant.egress import Egress
+from assistant.engines.endpoint import default_model
 from assistant.errors import EngineError
 
 # Ollama, LM Studio, llama.cpp and LocalAI, vLLM, Jan, KoboldCpp, text-generation-webui, GPT4All.
@@ -30,6 +31,23 @@ class Neighbour:
     url: str
     kind: str
     models: tuple[str, ...]
+
+    @property
+    def model(self) -> str:
+        """The one to begin with; empty where it tells none."""
+        return default_model(self.models) if self.models else ""
+
+
+class Neighbourhood:
+    """What was last found on this machine. Looking is quick and asks for lists of models only."""
+
+    def __init__(self, egress: Egress) -> None:
+        self._egress = egress
+        self.found: tuple[Neighbour, ...] = ()
+
+    async def look(self) -> None:
+        """Finds anew. Never raises."""
+        self.found = tuple(await neighbours(egress=self._egress))
 
 
 async def neighbours(

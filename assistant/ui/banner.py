@@ -24,7 +24,7 @@ class Banner:
             self._words = gr.Markdown(elem_id="banner-words", container=False)
             self.backups = gr.Button(t("banner.backups"), elem_id="banner-backups", size="sm", scale=0, visible=False)
             self._close = gr.Button(t("banner.close"), elem_id="banner-close", size="sm", scale=0, visible=False)
-        self._look = gr.Button("look", elem_id="banner-look")
+        self.look = gr.Button("look", elem_id="banner-look")  # pressed by transcript.js when the feed says so
 
     def words(self) -> str:
         """What is to be told, as HTML; empty where there is nothing."""
@@ -35,7 +35,7 @@ class Banner:
     def wire(self, blocks: gr.Blocks) -> None:
         """Ties the handlers to the page."""
         whole = [self._row, self._words, self.backups, self._close]
-        wire([blocks.load, self._look.click], self._show, outputs=whole)
+        wire([blocks.load, self.look.click], self._show, outputs=whole)
         wire([self._close.click], self._dismiss, outputs=whole)
 
     def _show(self) -> Changes:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import gradio as gr
 
 from assistant.configuration import Configuration
 from assistant.conversation import Conversation
 from assistant.conversations import Conversations
+from assistant.engines.neighbours import Neighbourhood
 from assistant.errors import HearthError
 from assistant.i18n import Translator
 from assistant.ui.links import as_html
+from assistant.ui.offers import Greeting
 from assistant.ui.sidebar import Sidebar
 from assistant.ui.state import PageState
-from assistant.ui.wiring import Changes, wire
+from assistant.ui.wiring import Changes, chain, wire
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +33,12 @@ class ChatTab:
     """Lays the tab out in the Blocks that is open. Handlers read inputs, call the conversation, yield what changed."""
 
     def __init__(
-        self, conversations: Conversations, configuration: Configuration, sidebar: Sidebar, t: Translator
+        self,
+        conversations: Conversations,
+        configuration: Configuration,
+        neighbourhood: Neighbourhood,
+        sidebar: Sidebar,
+        t: Translator,
     ) -> None:
         self._conversations, self._configuration, self._t = conversations, configuration, t
         self._sidebar = sidebar
@@ -39,6 +47,7 @@ class ChatTab:
             self._notice = gr.Markdown(elem_id="notice", container=False, visible=False)
         with gr.Column(elem_id="chat-column", scale=1):
             self._greeting = gr.Markdown(self._welcome(None), elem_id="welcome", container=False)
+            self.offers = Greeting(configuration, neighbourhood, t)
             words = {"earlier": "chat.earlier", "settled": "chat.label.settled", "live": "chat.label.live"}
             html = TRANSCRIPT.format(**{name: as_html(t(key)) for name, key in words.items()})
             gr.Markdown(html, elem_id="transcript", container=False, sanitize_html=False)
@@ -73,6 +82,11 @@ class ChatTab:
         wire([self._sidebar.new.click], self._begin, inputs=[state, text], outputs=whole, mode="multiple")
         wire([self._yes.click], self._erase, inputs=[state], outputs=whole, mode="multiple")
         wire([self._no.click], self._never_mind, inputs=[state, text], outputs=whole)
+
+    def follow(self, *events: Any) -> None:
+        """After each of these, answers come from elsewhere: the tab says so."""
+        for event in events:
+            chain(event, self.whole, inputs=[self.state], outputs=self.outputs)
 
     async def turn_to(self, page: PageState, conversation: Conversation, *, unsent: str) -> Changes:
         """Makes the page show another chat, with what was left in its composer; what stands there now is kept."""

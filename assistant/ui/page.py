@@ -17,6 +17,7 @@ from assistant.caretaker import Caretaker
 from assistant.configuration import Configuration
 from assistant.conversations import Conversations
 from assistant.egress import Visit
+from assistant.engines.neighbours import Neighbourhood
 from assistant.exchange.exporter import Exporter
 from assistant.exchange.importer import Importer
 from assistant.i18n import Translator
@@ -63,6 +64,7 @@ def build_page(
     *,
     check: TargetCheck,
     visits: Callable[[], list[Visit]],
+    neighbourhood: Neighbourhood,
     caretaker: Caretaker,
     importer: Importer,
     exporter: Exporter,
@@ -81,12 +83,17 @@ def build_page(
         banner = Banner(caretaker, lambda: conversations.unsaved, t)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(t("tab.chat"), elem_id="tab-chat", id="chat", scale=1):
-                chat = ChatTab(conversations, configuration, sidebar, t)
+                chat = ChatTab(conversations, configuration, neighbourhood, sidebar, t)
             with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:  # noqa: SIM117
                 with gr.Tabs(elem_id="settings-pages") as pages:
                     with gr.Tab(t("settings.general"), elem_id="page-general", id="general") as general:
                         settings = SettingsTab(
-                            configuration, check, t, theme_mark_component=mark, engine_line=chat.engine_line
+                            configuration,
+                            check,
+                            neighbourhood,
+                            t,
+                            theme_mark_component=mark,
+                            engine_line=chat.engine_line,
                         )
                     with gr.Tab(t("network.title"), elem_id="page-network", id="network") as network_tab:
                         network = NetworkPage(configuration, visits, t)
@@ -100,6 +107,9 @@ def build_page(
         sidebar.wire(chat.state)
         commands.wire(tabs)
         settings.wire(blocks, tab, general)
+        uses = [*chat.offers.wire(blocks, banner.look), *settings.search.wire()]
+        settings.follow(*uses)
+        chat.follow(*uses)
         network.wire(network_tab)
         data.wire(chat.state, sidebar)
         backups.wire(backups_tab, banner.backups)
@@ -112,7 +122,7 @@ def build_page(
     blocks._queue = PageQueue(blocks)  # pyright: ignore[reportPrivateUsage]
     blocks.state_session_capacity = MOST_PAGES
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
-    Feed(conversations, t, banner=banner.words).add_to(app)
+    Feed(conversations, t, banner=lambda: banner.words() + chat.offers.words()).add_to(app)
     scripts.add_to(app)
     app.add_middleware(Shelf, kinds={block.get_block_name() for block in blocks.blocks.values()})
     served = gr.mount_gradio_app(

@@ -10,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import gradio as gr
 
 from assistant.configuration import Configuration, Target
+from assistant.engines.neighbours import Neighbourhood
 from assistant.engines.probe import Findings
 from assistant.errors import HearthError
 from assistant.i18n import Translator
@@ -17,11 +18,13 @@ from assistant.keyrings import KeyringName
 from assistant.settings import Settings
 from assistant.ui.chat import engine_words
 from assistant.ui.links import as_html
+from assistant.ui.offers import Search
 from assistant.ui.theme import theme_mark
 from assistant.ui.wiring import Changes, chain, wire
 
 KEY, PLACE = "api_key", "key_place"
-FIELDS = tuple(name for name in Settings.model_fields if name not in ("version", "offline"))  # a page of its own
+ELSEWHERE = ("version", "offline", "declined")  # what is not set here
+FIELDS = tuple(name for name in Settings.model_fields if name not in ELSEWHERE)
 
 Field = gr.Textbox | gr.Dropdown | gr.Radio | gr.Number | gr.Checkbox
 
@@ -45,12 +48,14 @@ class SettingsTab:
         self,
         configuration: Configuration,
         check: TargetCheck,
+        neighbourhood: Neighbourhood,
         t: Translator,
         *,
         theme_mark_component: gr.Markdown,
         engine_line: gr.Markdown,
     ) -> None:
         self._configuration, self._check, self._t = configuration, check, t
+        self._neighbourhood = neighbourhood
         self._theme_mark, self._engine_line = theme_mark_component, engine_line
         # Seen once it is filled: what a quick hand types must not be overwritten by values that come later.
         with gr.Column(elem_id="settings-form", elem_classes="settings-page", visible=False) as self._column:
@@ -69,6 +74,7 @@ class SettingsTab:
     def _lay_out_engine(self) -> dict[str, Field]:
         t = self._t
         gr.Markdown(f"## {t('settings.engine')}\n\n{t('settings.engine.about')}", container=False)
+        self.search = Search(self._configuration, self._neighbourhood, t)
         inputs: dict[str, Field] = {"endpoint": make_field("endpoint", t)}
         inputs[KEY] = gr.Textbox(
             label=t("settings.api_key"), info=t("settings.api_key.help"), elem_id="settings-api-key", type="password"
@@ -106,6 +112,22 @@ class SettingsTab:
         wire(blurs, self._offer_to_share, inputs=form, outputs=sharing)
         wire([self._share.click], self._share_key, inputs=form, outputs=whole)
         wire([self._remove.click], self._forget_key, inputs=form, outputs=whole)
+
+    def follow(self, *events: Any) -> None:
+        """After each of these, answers come from another address: the form shows it. What else was typed stays."""
+        form, model = list(self._inputs.values()), self._inputs["model"]
+        engine = [self._inputs["endpoint"], model, self._inputs[KEY], self._inputs[PLACE]]
+        about = [self._key_line, self._remove, self._share_row, self._theme_mark, self._engine_line]
+        for event in events:
+            followed = chain(event, self._show_target, inputs=[self._is_filled], outputs=[*engine, *about])
+            chain(followed, self._offer_models, inputs=form, outputs=[model])
+
+    def _show_target(self, is_filled: bool) -> Changes:  # noqa: FBT001  # Gradio's call
+        if not is_filled:
+            return self._followers()
+        settings = self._configuration.settings
+        fields = {self._inputs["endpoint"]: settings.endpoint, self._inputs["model"]: settings.model}
+        return fields | self._key_state() | self._followers()
 
     def _show(self, is_filled: bool) -> Changes:  # noqa: FBT001  # Gradio's call
         if is_filled:

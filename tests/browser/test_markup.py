@@ -272,8 +272,9 @@ def test_a_diagram_is_a_picture_that_leads_nowhere(markup: Page, words: str) -> 
     ],
 )
 def test_a_diagram_that_would_hold_the_page_stays_as_it_was_written(markup: Page, words: str) -> None:
+    """One is drawn after the other: when a small one is there that came later, this one's turn has been."""
     markup.evaluate("words => { window.place = grow(['```mermaid\\n' + words + '\\n```']); }", words)
-    markup.wait_for_timeout(500)
+    assert markup.evaluate(SHOWN, "graph TD\nA-->B")["width"] > 0
     assert (
         markup.evaluate("place.querySelector('img') === null && place.querySelector('code').textContent.trim()")
         == words
