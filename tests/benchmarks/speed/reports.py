@@ -12,6 +12,7 @@ from tests.benchmarks.speed.cases import Case
 from tests.benchmarks.speed.contenders import FLOOR, HEARTH, STOCK, Contender, bundle
 from tests.benchmarks.speed.start import Started
 from tests.benchmarks.speed.streaming import Streamed, stream
+from tests.benchmarks.speed.window import Twice
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ def of_starts(given: Given) -> Iterator[str]:
     } | {
         f"{each.name}, own engine": lambda each=each: start.start(each, asks_engine=True) for each in (HEARTH, *bundles)
     }
-    windows: dict[str, Callable[[], float | None]] = {"bare": window.bare_window, "hearth": window.hearth_window}
+    windows: dict[str, Callable[[], Twice]] = {"bare": window.bare_window, "hearth": window.hearth_window}
     if given.executable:
         windows["bundle"] = lambda: window.hearth_window(given.executable)
-    seen: dict[str, list[float | None]] = {name: [] for name in windows}
+    seen: dict[str, list[Twice]] = {name: [] for name in windows}
     started: dict[str, list[Started]] = {name: [] for name in starts}
     for number in range(given.rounds + 1):
         for name, show in windows.items():
@@ -59,8 +60,11 @@ def of_starts(given: Given) -> Iterator[str]:
         for name, begin in starts.items():
             started[name] += [begin()] if number else []
     yield table.grid(
-        ["window", "start page shown, s"],
-        *([name, table.number(middle(rounds, lambda it: it))] for name, rounds in seen.items()),
+        ["start page shown", "first start, s", "second, s"],
+        *(
+            [name, *(table.number(middle(rounds, lambda it, at=at: it[at])) for at in (0, 1))]
+            for name, rounds in seen.items()
+        ),
     )
     yield table.grid(
         ["start", "address s", "usable s", "request s", "then first words s", "whole s"],
@@ -81,8 +85,10 @@ def _cells(rounds: Sequence[Started]) -> list[str]:
     return [table.number(middle(rounds, figure)) for figure in figures]
 
 
-def _of_start(name: str, seen: dict[str, list[float | None]], started: dict[str, list[Started]]) -> Iterator[Claim]:
-    yield Claim("start page, times the bare window's", ratio(seen[name], seen["bare"], lambda it: it), 1.2)
+def _of_start(name: str, seen: dict[str, list[Twice]], started: dict[str, list[Started]]) -> Iterator[Claim]:
+    for at, which in enumerate(("first", "second")):
+        times = ratio(seen[name], seen["bare"], lambda it, at=at: it[at])
+        yield Claim(f"start page in a {which} start, times the bare window's", times, 1.2)
     yield Claim("input usable, times stock's", ratio(started[name], started["stock"], lambda it: it.usable), 0.75)
     later = bounds.difference(started[name], started["floor"], lambda it: it.request)
     yield Claim("first request later than the floor's by", later, 0.1)
