@@ -25,7 +25,7 @@ from assistant.engines.address import normalise_endpoint
 from assistant.engines.embedded import EmbeddedEngine, model_id
 from assistant.engines.endpoint import EndpointEngine
 from assistant.engines.neighbours import Neighbourhood
-from assistant.engines.probe import Findings, probe, probe_engine
+from assistant.engines.probe import Findings, probe, probe_engine, tried_out
 from assistant.errors import EngineError, HearthError, StartError, StoreError
 from assistant.events import Event
 from assistant.exchange.exporter import Exporter, ExportFormat
@@ -33,6 +33,7 @@ from assistant.exchange.importer import Importer, ImportReport, Told
 from assistant.i18n import ENGLISH
 from assistant.keyrings import SystemKeyring
 from assistant.keys import Keys
+from assistant.known_models import KnownModels
 from assistant.messages import Message, Text, user
 from assistant.paths import Profile, starter_model
 from assistant.rescue import open_chats
@@ -57,6 +58,7 @@ class App:
         self._configuration = configuration
         self._egress = Egress(is_offline=lambda: configuration.settings.offline)
         self._neighbourhood = Neighbourhood(self._egress)
+        self._tested = KnownModels(profile.tested_file)
         self._engines: dict[Target, Engine] = {}
         self._guard: Guard | None = None
 
@@ -104,7 +106,7 @@ class App:
                 store.close()
                 private.close()
 
-        check = TargetCheck(test=self._test, models=self._models)
+        check = TargetCheck(test=self._test, models=self._models, tested=self._tested.get)
         page = build_page(
             conversations,
             self._configuration,
@@ -225,11 +227,22 @@ class App:
             )
         return self._engines[target]
 
-    async def _test(self, target: Target) -> Findings:
-        """What the Settings tab's Test shows of an address that need not be saved yet."""
+    async def _test(self, target: Target) -> AsyncGenerator[Findings]:
+        """What the Settings tab's Test shows of an address that need not be saved yet: first whether it answers, then
+        what its model can do."""
         if target.endpoint:
-            return await probe(target.endpoint, api_key=target.api_key, model=target.model, egress=self._egress)
-        return await probe_engine(self._engine(target))
+            found = await probe(target.endpoint, api_key=target.api_key, model=target.model, egress=self._egress)
+            engine = EndpointEngine(found.url, model=found.model, api_key=target.api_key, egress=self._egress)
+        else:
+            engine = self._engine(target)
+            found = await probe_engine(engine)
+        yield found
+        if not found.ok:
+            return
+        found = await tried_out(engine, found)
+        if found.abilities is not None:
+            self._tested.put(target.endpoint, found.model, found.abilities)
+        yield found
 
     async def _models(self, target: Target) -> list[str]:
         """What the model can be chosen from; empty where the address does not answer."""

@@ -68,6 +68,11 @@ class Profile:
         return self.data_dir / "settings.json"
 
     @property
+    def tested_file(self) -> Path:
+        """What tests have found out about models."""
+        return self.data_dir / "tested.json"
+
+    @property
     def keys_file(self) -> Path:
         return self.data_dir / "keys.json"
 

@@ -74,7 +74,8 @@ class FakeEndpoint:
     def chats(self) -> list[Request]:
         """The requests for an answer."""
         asked = [request for request in self.requests if request.path == "/v1/chat/completions"]
-        return [request for request in asked if not (self._title and is_for_a_title(request))]
+        by_itself = [each for each in asked if is_for_an_ability(each) or (self._title and is_for_a_title(each))]
+        return [request for request in asked if request not in by_itself]
 
     def wait_for_disconnect(self, seconds: float) -> bool:
         """Whether a client leaves in the middle of a step within so many seconds."""
@@ -135,6 +136,8 @@ class FakeEndpoint:
             return Status(404, {"detail": "Not Found"})
         if self._title and is_for_a_title(request):
             return Answer((self._title,))
+        if is_for_an_ability(request):
+            return Status(400, {"error": {"message": "not of this kind"}})
         if self._waiting is None:
             return self._free
         if not self._waiting:
@@ -146,6 +149,11 @@ class FakeEndpoint:
 def is_for_a_title(request: Request) -> bool:
     """Whether a chat's title is asked for, which happens by itself after its first answer."""
     return isinstance(request.body, dict) and request.body.get("max_tokens") == titles.OPTIONS.max_tokens
+
+
+def is_for_an_ability(request: Request) -> bool:
+    """Whether a test tries out what the model can do."""
+    return isinstance(request.body, dict) and not request.body.get("stream")
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:

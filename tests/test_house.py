@@ -16,12 +16,14 @@ from string import Formatter
 import pytest
 from pydantic import BaseModel
 
+from assistant.engines.abilities import ABILITIES
 from assistant.settings import Settings
 
 HOUSE = Path(__file__).resolve().parent.parent
 PACKAGES = ("launcher", "assistant")
 # Beginnings of locale keys that the source puts together: what follows is a field, a choice or the key of an error.
 PUT_TOGETHER = (
+    "ability.",
     "network.column.",
     "network.reason.",
     "chat.status.",
@@ -215,13 +217,14 @@ def test_no_word_is_left_over() -> None:
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    written |= Settings.model_fields.keys()
+    fields = {*Settings.model_fields, *ABILITIES}
+    written |= fields
     beginnings = {key for _, key, is_part in keys_in_source() if is_part} | set(PUT_TOGETHER)
 
     def is_used(key: str) -> bool:
         stem = key.removesuffix(".hint").removesuffix(".help").removesuffix(".example")
         ends = (stem.removeprefix(part) for part in beginnings if stem.startswith(part))
-        return stem in written or any(end in written or end.partition(".")[0] in Settings.model_fields for end in ends)
+        return stem in written or any(end in written or end.partition(".")[0] in fields for end in ends)
 
     assert [key for key in texts() if not is_used(key)] == []
 
@@ -317,3 +320,11 @@ def test_the_test_command_brings_every_package_that_the_readme_names() -> None:
     brought = set(re.findall(r"[a-z0-9.+-]+", (HOUSE / "tests" / "run").read_text(encoding="utf-8")))
 
     assert [package for package in named[1].split() if package not in brought] == []
+
+
+def test_the_stylesheet_survives_gradio() -> None:
+    """Gradio puts its container before each selector, and takes a list apart at every comma."""
+    css = re.sub(r"/\*.*?\*/", "", (HOUSE / "assets" / "app.css").read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert css.count("{") == css.count("}")
+    selectors = [each.strip() for each in re.findall(r"([^{};]+)\{", css)]
+    assert [each for each in selectors if re.search(r"\([^)]*,", each) and not each.startswith("@")] == []

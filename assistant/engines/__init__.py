@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from assistant.engines.abilities import Abilities
 from assistant.events import QuestionQueued, ReasoningDelta, TextDelta, UsageReported
 from assistant.messages import Message, ToolCall
 
@@ -66,6 +67,10 @@ class Engine(Protocol):
 
     async def models(self) -> list[str]:
         """The ids of the models that can be asked for, in the engine's order."""
+        ...
+
+    async def abilities(self) -> Abilities:
+        """What the model can do, found out with a few small requests, and what the server says of itself."""
         ...
 
     async def aclose(self) -> None:

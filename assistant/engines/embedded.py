@@ -10,6 +10,7 @@ from pathlib import Path
 
 from assistant.egress import Egress
 from assistant.engines import EngineEvent, EngineIdentity, GenerationOptions
+from assistant.engines.abilities import Abilities
 from assistant.engines.endpoint import EndpointEngine, load_client
 from assistant.engines.line import Line
 from assistant.engines.process import EngineProcess
@@ -87,6 +88,10 @@ class EmbeddedEngine:
             if "url" in error.values:  # an address that means nothing to anybody
                 raise Interrupted("engine-built-in-fault") from None
             raise
+
+    async def abilities(self) -> Abilities:
+        _, endpoint = await self._running()
+        return await endpoint.abilities()
 
     async def aclose(self) -> None:
         self._is_closed = True  # no lock: this ends a start that is under way, too

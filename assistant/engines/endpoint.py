@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from assistant.egress import Egress, Reason
 from assistant.engines import AnswerFinished, EngineEvent, EngineIdentity, EngineKind, GenerationOptions
+from assistant.engines.abilities import Abilities, examine
 from assistant.engines.deltas import Deltas
 from assistant.engines.faults import Asked, Refused, adapted, from_error_event, from_refusal, is_worth_a_retry
 from assistant.engines.limits import Limits
@@ -48,6 +49,7 @@ class EndpointEngine:
         self._url, self._model = url.rstrip("/"), model or ""
         self._has_chosen_model = not model
         self._kind: EngineKind = kind
+        self._reason: Reason = "engine" if kind == "embedded" else "endpoint"
         self._api_key, self._limits, self._egress = api_key, limits or Limits(), egress or Egress()
         self._wire: tuple[asyncio.AbstractEventLoop, Wire] | None = None
 
@@ -89,6 +91,13 @@ class EndpointEngine:
             yield UsageReported(deltas.prompt_tokens, deltas.completion_tokens, rate)
         yield AnswerFinished(deltas.reason, deltas.tool_calls)
 
+    async def abilities(self) -> Abilities:
+        if not self._model:
+            self._model = await self._first_model()
+        return await examine(
+            self._url, model=self._model, api_key=self._api_key, egress=self._egress, reason=self._reason
+        )
+
     async def aclose(self) -> None:
         wire, self._wire = self._wire, None
         if wire is not None and wire[0] is asyncio.get_running_loop():
@@ -105,8 +114,9 @@ class EndpointEngine:
         return self._wire[1]
 
     def _new_wire(self) -> Wire:
-        reason: Reason = "engine" if self._kind == "embedded" else "endpoint"
-        return load_client()(self._url, api_key=self._api_key, limits=self._limits, egress=self._egress, reason=reason)
+        return load_client()(
+            self._url, api_key=self._api_key, limits=self._limits, egress=self._egress, reason=self._reason
+        )
 
     async def _request(self, messages: Sequence[Message], options: GenerationOptions) -> dict[str, Any]:
         if not self._model:

@@ -9,6 +9,7 @@ from time import monotonic
 
 from assistant.egress import Egress
 from assistant.engines import Engine, GenerationOptions
+from assistant.engines.abilities import Abilities
 from assistant.engines.address import normalise_endpoint
 from assistant.engines.endpoint import EndpointEngine
 from assistant.engines.limits import Limits
@@ -23,6 +24,7 @@ EngineAt = Callable[[str, str], EndpointEngine]  # from an address and a model's
 PROBE_LIMITS = Limits(connect_seconds=5, first_byte_seconds=60, stall_seconds=20, list_seconds=10, retries=0)
 _QUESTION, _ANSWER_TOKENS = "Reply with the word OK.", 8
 _NAMES_SHOWN = 8
+_WORDS_OF_A_PIECE = 3
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class Findings:
     is_model_there: bool | None = None
     first_token_seconds: float | None = None
     tokens_per_second: float | None = None
+    is_streamed: bool | None = None
+    has_thoughts: bool | None = None
+    has_usage: bool | None = None
+    abilities: Abilities | None = None
     suggested_url: str = ""
     error: HearthError | None = None
 
@@ -113,6 +119,20 @@ async def probe_engine(engine: Engine) -> Findings:
     return await _answered(engine, Findings("", models=models, model=engine.identity.model))
 
 
+async def tried_out(engine: Engine, findings: Findings) -> Findings:
+    """The findings of an answer, and with them what the model can do. What fails has not been found out."""
+    try:
+        abilities = await engine.abilities()
+    except HearthError:
+        abilities = Abilities()
+    shown = {
+        "streams": findings.is_streamed,
+        "reasons": findings.has_thoughts,
+        "counts_tokens": findings.has_usage,
+    }
+    return replace(findings, abilities=replace(abilities, **shown))
+
+
 async def _looked_at(engine: EndpointEngine, findings: Findings, *, engine_at: EngineAt) -> Findings:
     try:
         models = await engine.models()
@@ -130,7 +150,7 @@ async def _looked_at(engine: EndpointEngine, findings: Findings, *, engine_at: E
 
 
 async def _answered(engine: Engine, findings: Findings) -> Findings:
-    began, first, rate = monotonic(), None, None
+    began, first, rate, words, has_thoughts, has_usage = monotonic(), None, None, [], False, False
     try:
         options = GenerationOptions(max_tokens=_ANSWER_TOKENS)
         async with aclosing(engine.stream([user(_QUESTION)], options)) as events:
@@ -138,8 +158,11 @@ async def _answered(engine: Engine, findings: Findings) -> Findings:
                 match event:
                     case TextDelta() | ReasoningDelta():
                         first = first or monotonic() - began
+                        words.append(event.text)
+                        has_thoughts = has_thoughts or isinstance(event, ReasoningDelta)
                     case UsageReported():
                         rate = event.tokens_per_second
+                        has_usage = event.completion_tokens is not None
                     case _:
                         pass
     except HearthError as error:
@@ -152,7 +175,17 @@ async def _answered(engine: Engine, findings: Findings) -> Findings:
         model=engine.identity.model,
         first_token_seconds=first,
         tokens_per_second=rate,
+        is_streamed=_is_streamed(words),
+        has_thoughts=has_thoughts if words else None,
+        has_usage=has_usage,
     )
+
+
+def _is_streamed(words: Sequence[str]) -> bool | None:
+    """Whether an answer came piece by piece; one piece of a word or two tells nothing."""
+    if len(words) > 1:
+        return True
+    return False if len(" ".join(words).split()) > _WORDS_OF_A_PIECE else None
 
 
 def _failed(findings: Findings, error: HearthError) -> Findings:

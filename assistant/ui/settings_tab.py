@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
 import gradio as gr
 
 from assistant.configuration import Configuration, Target
+from assistant.engines.abilities import ABILITIES, Abilities
 from assistant.engines.neighbours import Neighbourhood
 from assistant.engines.probe import Findings
 from assistant.errors import HearthError
 from assistant.i18n import Translator
 from assistant.keyrings import KeyringName
+from assistant.known_models import Known
 from assistant.settings import Settings
 from assistant.ui.chat import engine_words
 from assistant.ui.links import as_html
 from assistant.ui.offers import Search
 from assistant.ui.theme import theme_mark
 from assistant.ui.wiring import Changes, chain, wire
+from assistant.visible import visible
 
 KEY, PLACE = "api_key", "key_place"
 ELSEWHERE = ("version", "offline", "declined")  # what is not set here
@@ -31,11 +35,13 @@ Field = gr.Textbox | gr.Dropdown | gr.Radio | gr.Number | gr.Checkbox
 
 @dataclass(frozen=True)
 class TargetCheck:
-    """What the tab may ask about an endpoint: `test` says what was found, `models` gives the ids it offers.
-    Neither raises; an endpoint that does not answer has no models."""
+    """What the tab may ask about an endpoint: `test` says what was found, first of the answer and then of the model's
+    abilities; `models` gives the ids it offers; `tested` what an earlier test of an address and a model found.
+    None raises; an endpoint that does not answer has no models."""
 
-    test: Callable[[Target], Awaitable[Findings]]
+    test: Callable[[Target], AsyncGenerator[Findings]]
     models: Callable[[Target], Awaitable[list[str]]]
+    tested: Callable[[str, str], Known | None]
 
 
 class SettingsTab:
@@ -69,6 +75,7 @@ class SettingsTab:
                 self._save = gr.Button(t("settings.save"), elem_id="settings-save", variant="primary", scale=0)
                 self._test = gr.Button(t("settings.test"), elem_id="settings-test", scale=0)
             self._result = gr.Markdown(elem_id="settings-result", container=False)
+            self._abilities = gr.Markdown(elem_id="settings-abilities", container=False)
         self._is_filled = gr.State(value=False)
 
     def _lay_out_engine(self) -> dict[str, Field]:
@@ -95,7 +102,8 @@ class SettingsTab:
         which may wait for the system's keyring, and the models are asked for each time."""
         form = list(self._inputs.values())
         sharing = [self._share_row, self._share_line, self._share]
-        whole = [*form, self._key_line, self._remove, *sharing, self._result, self._theme_mark, self._engine_line]
+        results = [self._result, self._abilities]
+        whole = [*form, self._key_line, self._remove, *sharing, *results, self._theme_mark, self._engine_line]
         model = self._inputs["model"]
         blurs = [field.blur for name in ("endpoint", KEY) if isinstance(field := self._inputs[name], gr.Textbox)]
         wire([blocks.load], self._followers, outputs=[self._theme_mark, self._engine_line])
@@ -132,7 +140,20 @@ class SettingsTab:
     def _show(self, is_filled: bool) -> Changes:  # noqa: FBT001  # Gradio's call
         if is_filled:
             return {self._is_filled: True}
-        return self._fill() | {self._is_filled: True, self._column: gr.update(visible=True)}
+        return self._fill() | {
+            self._is_filled: True,
+            self._column: gr.update(visible=True),
+            self._abilities: self._found_before(),
+        }
+
+    def _found_before(self) -> str:
+        """What an earlier test of the saved address and model has found; empty where there was none."""
+        settings = self._configuration.settings
+        tested = self._check.tested(settings.endpoint, settings.model)
+        if tested is None:
+            return ""
+        said = self._t("settings.tested", day=f"{tested.at.astimezone():%Y-%m-%d}")
+        return _sentences([said], "plain", more=abilities_list(tested.abilities, self._t))
 
     def _fill(self) -> Changes:
         values = self._configuration.settings.model_dump()
@@ -205,15 +226,24 @@ class SettingsTab:
         }
 
     async def _try_out(self, *values: Any) -> Any:
-        yield {self._result: _sentences([self._t("settings.testing")], "plain")}
+        yield {self._result: _sentences([self._t("settings.testing")], "plain"), self._abilities: ""}
         try:
             target = self._target(values)
         except HearthError as error:
             yield self._failed(error)
             return
-        found = await self._check.test(target)
-        offered = {self._inputs["model"]: gr.update(choices=list(found.models))} if found.models else {}
-        yield {self._result: _sentences(found.sentences(self._t), "good" if found.ok else "bad"), **offered}
+        async with aclosing(self._check.test(target)) as findings:
+            async for found in findings:
+                offered = {self._inputs["model"]: gr.update(choices=list(found.models))} if found.models else {}
+                yield self._found(found) | offered
+
+    def _found(self, found: Findings) -> Changes:
+        """What a test shows. Its second part comes later, and what was said meanwhile of saving stays."""
+        if found.abilities is not None:
+            return {self._abilities: _sentences([], "plain", more=abilities_list(found.abilities, self._t))}
+        trying = _sentences([self._t("settings.trying")], "plain") if found.ok else ""
+        shown = _sentences(found.sentences(self._t), "good" if found.ok else "bad")
+        return {self._result: shown, self._abilities: trying}
 
     async def _offer_models(self, *values: Any) -> Changes:
         try:
@@ -267,6 +297,20 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
 
 
-def _sentences(sentences: list[str], mood: Literal["good", "bad", "plain"]) -> str:
+def abilities_list(abilities: Abilities, t: Translator) -> str:
+    """What a model can do and what not, with what that means, as a list in HTML."""
+    tokens = f"{abilities.context_tokens:,}" if abilities.context_tokens else ""
+    said: list[tuple[str, str]] = [
+        ("fact", t("ability.server", server=abilities.server) if abilities.server else t("ability.server.unknown")),
+        ("fact", t("ability.context", count=tokens) if tokens else t("ability.context.unknown")),
+    ]
+    for name in ABILITIES:
+        answer = {True: "yes", False: "no", None: "unknown"}[getattr(abilities, name)]
+        said.append((answer, t(f"ability.{name}.{answer}")))
+    rows = (f'<li class="hearth-{mark}">{as_html(visible(words))}</li>' for mark, words in said)
+    return f'<ul class="hearth-abilities">{"".join(rows)}</ul>'
+
+
+def _sentences(sentences: list[str], mood: Literal["good", "bad", "plain"], *, more: str = "") -> str:
     shown = " ".join(f"<p>{as_html(sentence)}</p>" for sentence in sentences if sentence)
-    return f'<div class="hearth-result hearth-{mood}">{shown}</div>'
+    return f'<div class="hearth-result hearth-{mood}">{shown}{more}</div>'

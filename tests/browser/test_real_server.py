@@ -92,6 +92,17 @@ def test_each_outcome_gets_its_sentence_and_the_next_answer_comes_from_there(
 
     page.click("#settings-save")
     expect(result).to_contain_text("Saved")
+    abilities = page.locator("#settings-abilities")
+    expect(abilities).to_contain_text("A chat may fill 2,048 tokens.", timeout=60_000)
+    expect(abilities.locator("li.hearth-yes")).to_contain_text(
+        ["Words come one by one.", "It counts the tokens", "Its answers can be held to a form"]
+    )
+    expect(abilities.locator("li.hearth-no").filter(has_text="It did not see two test pictures")).to_be_visible()
+    expect(result).to_contain_text("Saved")
+    page.reload()
+    page.click("#tab-settings-button")
+    expect(abilities).to_contain_text("Tested on")
+    expect(abilities).to_contain_text("A chat may fill 2,048 tokens.")
     page.click("#tab-chat-button")
     page.fill("#chat-input textarea", "Name three colours.")
     page.press("#chat-input textarea", "Enter")
