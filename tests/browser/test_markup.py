@@ -281,6 +281,21 @@ def test_a_diagram_that_would_hold_the_page_stays_as_it_was_written(markup: Page
     )
 
 
+@pytest.mark.parametrize(
+    "language", ["__proto__", "constructor", "toString", "<b>", '"x', "ü", "c++", "a" * 5000, "\x00"]
+)
+def test_a_language_that_is_none_leaves_the_code_as_it_is(markup: Page, language: str) -> None:
+    place = markup.evaluate(
+        """(text) => {
+            const place = grow([text]);
+            return [place.querySelector("code").textContent, place.querySelectorAll("*").length, place.innerText];
+        }""",
+        f"```{language}\nlet x = 1;\n```\n\nafter",
+    )
+    assert place[0] == "let x = 1;\n"
+    assert "after" in place[2]
+
+
 @pytest.mark.parametrize("language", ["typescript", "java", "ini", "c"])
 def test_a_line_without_end_is_not_coloured(markup: Page, language: str) -> None:
     """Of 99,000 letters in one line, some languages would take minutes."""
