@@ -115,6 +115,6 @@ OVERLAYS = {
     "maths that is raised": r"$$\raisebox{-900em}{\rule{999em}{999em}}$$ and \(\smash{\rule{40em}{999em}}\)",
     "maths that is moved": r"$$\kern-900em\rlap{\kern200em\rule{900em}{90em}}\llap{\Huge x}$$",
     "maths in heaps": r"$$" + r"\mathop{\vbox{}}\limits^{\rule{50em}{50em}}" * 9 + "$$",
-    "our own elements": '<div id="composer"><textarea id="chat-input"></textarea></div><article class="message">a</article>',
+    "our own elements": '<div id="composer"><textarea id="chat-input"></textarea></div><article>a</article>',
     "a code language": '```"onmouseover="caught=1" style="position:fixed;inset:0\n1\n```',
 }
