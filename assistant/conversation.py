@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from assistant.answer import Answer
 from assistant.catalogue import Catalogue
@@ -46,7 +47,13 @@ class Conversation:
     """
 
     def __init__(
-        self, store: Store, stored: StoredConversation, *, kept: Safekeeping, choose: Callable[[], EngineChoice]
+        self,
+        store: Store,
+        stored: StoredConversation,
+        *,
+        kept: Safekeeping,
+        choose: Callable[[], EngineChoice],
+        tasks: set[asyncio.Task[None]],
     ) -> None:
         self.id = stored.id
         self.title, self.draft = stored.title, stored.draft
@@ -57,6 +64,7 @@ class Conversation:
         self._store, self._catalogue = store, Catalogue(store.database)
         self._kept = kept
         self._choose = choose
+        self._tasks = tasks  # those that run: the event loop alone would let them, and this chat, be collected
         self._wants_title = stored.titled_by in ("nobody", "words")
         self._rows: tuple[StoredMessage, ...] = ()  # what the running answer is saved as
         self._task: asyncio.Task[None] | None = None
@@ -241,8 +249,14 @@ class Conversation:
         if question is not None and not self.title:
             with suppress(StoreError):  # the next question tries again
                 await self._entitle(first_words(question.message.text), by="words")
-        self._task = asyncio.create_task(self._run(choice, begun), name=f"answer in {self.id}")
+        self._task = self._begun_task(self._run(choice, begun), name=f"answer in {self.id}")
         self._tell()
+
+    def _begun_task(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _run(self, choice: EngineChoice, begun: Message | None) -> None:
         """Saves while the turn runs, ends it when Stop says so, and settles it. Nothing cancels this task."""
@@ -268,7 +282,7 @@ class Conversation:
             self.settled = (*self.settled, *self._rows)
             self._live, self._task, self._rows, self._arrived = None, None, (), []
             if self._wants_title and self.settled[-1].status in ("complete", "cut") and self.settled[-1].message.text:
-                self._entitling = asyncio.create_task(self._make_title(choice), name=f"title of {self.id}")
+                self._entitling = self._begun_task(self._make_title(choice), name=f"title of {self.id}")
             self._tell()
 
     async def _take_turn(self, choice: EngineChoice, begun: Message | None) -> None:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from weakref import WeakValueDictionary
 
 from assistant.catalogue import Catalogue, Found
 from assistant.conversation import Conversation, EngineChoice
@@ -18,6 +19,7 @@ from assistant.store import Store
 log = logging.getLogger(__name__)
 
 UNDO_SECONDS = 20
+MOST_RECENT = 16
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class Conversations:
         self._kept, self._unkept = Catalogue(store.database, store.attachments), Catalogue(private.database)
         self._safe = {id(held): Safekeeping(held) for held in (store, private)}
         self._choose = choose
-        self._open: dict[str, Conversation] = {}
+        self._open: WeakValueDictionary[str, Conversation] = WeakValueDictionary()  # as long as anybody has them
+        self._recent: dict[str, Conversation] = {}  # the last one that was asked for stands last
+        self._answering: set[asyncio.Task[None]] = set()
         self._erasing: set[asyncio.Task[None]] = set()
 
     @property
@@ -140,8 +144,9 @@ class Conversations:
 
     async def delete(self, conversation_id: str) -> None:
         """Takes a chat away, its running answer included. For UNDO_SECONDS `restore` has it back; then it is erased."""
-        if conversation_id in self._open:
-            await self._open.pop(conversation_id).stop()
+        self._recent.pop(conversation_id, None)
+        if (conversation := self._open.pop(conversation_id, None)) is not None:
+            await conversation.stop()
         await asyncio.to_thread(self._catalogue_of(conversation_id).delete, conversation_id)
         task = asyncio.create_task(self._erase_later())
         self._erasing.add(task)
@@ -160,7 +165,7 @@ class Conversations:
         """Ends every running answer and saves what it has; erases what was deleted."""
         for task in self._erasing:
             task.cancel()
-        await asyncio.gather(*(conversation.stop("interrupted") for conversation in self._open.values()))
+        await asyncio.gather(*(conversation.stop("interrupted") for conversation in list(self._open.values())))
         await asyncio.gather(*(kept.aclose() for kept in self._safe.values()))
         await self._erase(older_than=timedelta(0))
 
@@ -169,11 +174,23 @@ class Conversations:
         return await self._opened(store, stored or await asyncio.to_thread(store.add_conversation))
 
     async def _opened(self, store: Store, stored: StoredConversation) -> Conversation:
-        if stored.id not in self._open:
+        conversation = self._open.get(stored.id)
+        if conversation is None:
             kept = self._safe[id(store)]
-            opened = await asyncio.to_thread(Conversation, store, stored, kept=kept, choose=self._choose)
-            self._open.setdefault(stored.id, opened)  # somebody may have been quicker
-        return self._open[stored.id]
+            opened = await asyncio.to_thread(
+                Conversation, store, stored, kept=kept, choose=self._choose, tasks=self._answering
+            )
+            conversation = self._open.setdefault(stored.id, opened)  # somebody may have been quicker
+        self._remember(conversation)
+        return conversation
+
+    def _remember(self, conversation: Conversation) -> None:
+        """Going back to one of the last chats is quick, and what is not on disk yet stays in memory."""
+        self._recent.pop(conversation.id, None)
+        self._recent[conversation.id] = conversation
+        for older in list(self._recent.values())[:-MOST_RECENT]:
+            if not older.is_running and older.unsaved is None:
+                del self._recent[older.id]
 
     def _overview(self, limit: int, open_folders: frozenset[str]) -> Overview:
         kept, most = self._kept, limit + 1

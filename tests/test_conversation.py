@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from gc import collect
 from pathlib import Path
+from weakref import ref
 
 import pytest
 
 from assistant.conversation import Conversation, EngineChoice
-from assistant.conversations import Conversations
+from assistant.conversations import MOST_RECENT, Conversations
 from assistant.database import Database
 from assistant.engines import EngineIdentity
 from assistant.engines.endpoint import EndpointEngine
@@ -275,4 +277,52 @@ def test_new_chats_leave_no_empty_ones_behind(tmp_path: Path) -> None:
         assert await conversations.new() is not first
 
     with fake_endpoint(Answer()) as server:
+        play(scene, server, tmp_path)
+
+
+def test_chats_that_nobody_looks_at_leave_memory_and_the_same_chat_is_never_open_twice(tmp_path: Path) -> None:
+    async def scene(conversations: Conversations, store: Store) -> None:
+        looked_at = await conversations.new()
+        await looked_at.send("Hello?")
+        await at_rest(looked_at)
+        left = await conversations.new()
+        await left.send("Hello?")
+        await at_rest(left)
+        ids = (looked_at.id, left.id)
+        gone = ref(left)
+        del left
+        for _ in range(MOST_RECENT):
+            chat = await conversations.new()
+            await chat.send("Hello?")
+            await at_rest(chat)
+        collect()
+
+        assert gone() is None
+        assert await conversations.open(ids[0]) is looked_at
+        again = await conversations.open(ids[1])
+        assert again is not None
+        assert texts(again) == ["Hello?", "Hello, world!"]
+
+    with fake_endpoint(*[Answer()] * (MOST_RECENT + 2)) as server:
+        play(scene, server, tmp_path)
+
+
+def test_an_answer_that_nobody_waits_for_is_written_to_its_end(tmp_path: Path) -> None:
+    async def scene(conversations: Conversations, store: Store) -> None:
+        chat = await conversations.new()
+        await chat.send("Hello?")
+        identity = chat.id
+        del chat
+        for _ in range(MOST_RECENT + 1):
+            assert await conversations.open(store.add_conversation().id)
+        collect()
+
+        chat = await conversations.open(identity)
+        assert chat is not None
+        assert chat.is_running
+        await at_rest(chat)
+        assert texts(chat) == ["Hello?", "a b c"]
+
+    slow = Answer(("a ", "b ", "c"), 1.0)
+    with fake_endpoint(slow) as server:
         play(scene, server, tmp_path)
