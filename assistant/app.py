@@ -239,9 +239,13 @@ class App:
         yield found
         if not found.ok:
             return
-        found = await tried_out(engine, found)
+        try:
+            found = await tried_out(engine, found)
+        finally:
+            if target.endpoint:
+                await engine.aclose()
         if found.abilities is not None:
-            self._tested.put(target.endpoint, found.model, found.abilities)
+            await asyncio.to_thread(self._tested.put, target.endpoint, found.model, found.abilities)
         yield found
 
     async def _models(self, target: Target) -> list[str]:
