@@ -262,13 +262,18 @@
   // A person has asked for another chat: what is asked next is meant for that one, however soon it comes.
   let turned = Promise.resolve();
   let hasTurned = () => {};
+  let turn = 0; // the server counts: the first is the page's own, when it loads
+  let wanted = 1;
   const willTurn = () => {
-    turned = new Promise((resolve) => { hasTurned = resolve; setTimeout(resolve, LONGEST_TURN_MS); });
+    wanted = Math.max(wanted, turn) + 1;
+    turned = new Promise((resolve) => {
+      hasTurned = resolve;
+      setTimeout(() => { wanted = Math.min(wanted, turn); resolve(); }, LONGEST_TURN_MS);
+    });
   };
 
   // Which chat, and which message of it: the server leaves a mark.
   let followed = "";
-  let turn = 0;
   let isOvertaken = false;
   const noticeMark = () => {
     const mark = one("#chat-target [class*='hearth-chat-']");
@@ -281,8 +286,8 @@
       isOvertaken = true;
       return;
     }
-    if (told > turn) hasTurned();
     [turn, isOvertaken] = [told, false];
+    if (turn >= wanted) hasTurned();
     if (`${id} ${target}` === followed) return;
     const isOther = id !== chat;
     followed = `${id} ${target}`;
