@@ -29,12 +29,17 @@ class Server:
 
     def __init__(self, pages: Pages, can: Mapping[str, bool | int]) -> None:
         self.pages, self.can = pages, can
+        self.limit = "max_tokens"
         self.asked: list[tuple[str, Mapping[str, str], Any]] = []
 
     def answer(self, path: str, body: Mapping[str, Any] | None) -> tuple[int, Any]:
         if body is None:
             return (200, self.pages[path]) if path in self.pages else (404, {})
         wanted = "embeds" if path == "/v1/embeddings" else self._wanted(body)
+        if path != "/v1/embeddings" and self.limit not in body:
+            return 400, {"error": {"message": "this parameter is not supported"}}
+        if wanted == "answers":
+            return self.can.get(wanted, 200), {"choices": [{"message": {"content": "OK"}}]}
         able = self.can.get(wanted, False)
         if able is not True and able is not False:
             return able, {"error": {"message": "no"}}
@@ -45,7 +50,9 @@ class Server:
     def _wanted(self, body: Mapping[str, Any]) -> str:
         if "tools" in body:
             return "calls_tools"
-        return "keeps_to_json" if "response_format" in body else "sees_images"
+        if "response_format" in body:
+            return "keeps_to_json"
+        return "answers" if isinstance(body["messages"][0]["content"], str) else "sees_images"
 
     def _message(self, wanted: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         if wanted == "calls_tools":
@@ -123,6 +130,18 @@ def test_a_refusal_is_a_no_and_a_fault_of_the_moment_is_nothing(status: int, mea
     with serving(**dict.fromkeys(NOTHING, status)) as (url, _):
         found = seen(url)
     assert [getattr(found, name) for name in NOTHING] == [means] * 4
+
+
+def test_a_server_that_calls_the_limit_of_tokens_otherwise_is_tried_out_all_the_same() -> None:
+    with serving(**dict.fromkeys(NOTHING, True)) as (url, server):
+        server.limit = "max_completion_tokens"
+        found = seen(url)
+    assert [getattr(found, name) for name in NOTHING] == [True] * 4
+
+
+def test_where_a_plain_question_is_refused_too_a_refusal_says_nothing() -> None:
+    with serving({"/api/version": {"version": "1"}}, answers=400, **dict.fromkeys(NOTHING, 400)) as (url, _):
+        assert seen(url) == Abilities("Ollama 1")
 
 
 def test_nothing_is_found_out_where_nobody_answers() -> None:

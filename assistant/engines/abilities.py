@@ -21,6 +21,7 @@ from assistant.errors import EngineError
 
 _ANSWER_BYTES = 4 * 1024 * 1024
 _ANSWER_TOKENS = 200  # a model that thinks first has to come to its point
+_PLAIN_QUESTION = "Reply with the word OK."
 _TOOL = {
     "type": "function",
     "function": {
@@ -99,6 +100,8 @@ async def examine(
     answer shows (`streams`, `counts_tokens`, `reasons`) is left to who asked for one. Never raises."""
     examiner = _Examiner(url, model=model, api_key=api_key, egress=egress, reason=reason, seconds=seconds)
     server, context_tokens = await examiner.about_server()
+    if not await _seen(examiner.answers()):  # what is refused below would say nothing about the ability
+        return Abilities(server, context_tokens)
     return Abilities(
         server,
         context_tokens,
@@ -127,6 +130,7 @@ class _Examiner:
         self._url, self._model, self._api_key = url, model, api_key
         self._egress, self._seconds = egress, seconds
         self._reason: Reason = reason
+        self._limit = "max_tokens"
 
     async def about_server(self) -> tuple[str, int | None]:
         """Name and version of the server, and the context in force: by the pages that each kind has of its own."""
@@ -135,6 +139,15 @@ class _Examiner:
         name = next((name for read in _NAMES if (name := read(seen))), "")
         tokens = next((tokens for read in _CONTEXTS if (tokens := read(seen, self._model))), None)
         return "".join(filter(str.isprintable, name))[:100], tokens
+
+    async def answers(self) -> bool:
+        """Whether a question without anything special is answered; learns how the server calls the limit of tokens."""
+        try:
+            await self._answer(_PLAIN_QUESTION)
+        except _Refused:
+            self._limit = "max_completion_tokens"  # OpenAI's reasoning models
+            await self._answer(_PLAIN_QUESTION)
+        return True
 
     async def calls_tools(self) -> bool:
         """Whether it calls a tool that is handed to it, with arguments that are JSON."""
@@ -168,8 +181,7 @@ class _Examiner:
         request = {
             "model": self._model,
             "messages": [{"role": "user", "content": question}],
-            "max_tokens": _ANSWER_TOKENS,
-            "temperature": 0,
+            self._limit: _ANSWER_TOKENS,
             **more,
         }
         content = await self._sent("POST", f"{self._url}/chat/completions", request)
