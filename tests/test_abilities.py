@@ -208,6 +208,11 @@ def test_every_request_carries_the_key_and_goes_to_the_one_server() -> None:
     assert all(body["max_tokens"] <= 200 for _, _, body in server.asked if body and "messages" in body)
 
 
+def test_a_server_that_gives_the_key_for_its_version_has_none() -> None:
+    with serving({"/api/version": {"version": "sk-mine"}}) as (url, _):
+        assert "sk-mine" not in repr(seen(url, key="sk-mine"))
+
+
 def test_the_starter_model_is_told_as_it_is(tmp_path: Path) -> None:
     async def tried() -> Abilities:
         engine = EmbeddedEngine(starter_model(), log_file=tmp_path / "engine.log")

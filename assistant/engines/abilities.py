@@ -138,6 +138,8 @@ class _Examiner:
         seen: Pages = dict(zip(_PAGES, pages, strict=True))
         name = next((name for read in _NAMES if (name := read(seen))), "")
         tokens = next((tokens for read in _CONTEXTS if (tokens := read(seen, self._model))), None)
+        if self._api_key and self._api_key in name:  # it is shown, and kept
+            name = ""
         return "".join(filter(str.isprintable, name))[:100], tokens
 
     async def answers(self) -> bool:
