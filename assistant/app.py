@@ -36,6 +36,7 @@ from assistant.keys import Keys
 from assistant.known_models import KnownModels
 from assistant.messages import Message, Text, user
 from assistant.paths import Profile, starter_model
+from assistant.pick import Pick
 from assistant.rescue import open_chats
 from assistant.settings import SettingsFile
 from assistant.store import Store
@@ -190,12 +191,13 @@ class App:
         target = self._configuration.target
         notice = self._configuration.notice
         saved = "" if notice else self._configuration.settings.endpoint
-        configured = [address for address in dict.fromkeys((target.endpoint, saved)) if address]
+        others = [] if notice else [each.endpoint for each in self._configuration.connections]
+        configured = [address for address in dict.fromkeys((target.endpoint, saved, *others)) if address]
         return await examine(
             self.profile,
             self._engine(target),
             endpoints=configured,
-            key_for=self._configuration.key_for,
+            access_for=self._configuration.access_for,
             egress=self._egress,
             notice=notice,
         )
@@ -212,14 +214,15 @@ class App:
             reason = error.strerror or "?"
             raise StartError("data-dir", path=self.profile.data_dir, reason=reason) from error
 
-    def _choose(self) -> EngineChoice:
-        return EngineChoice(self._engine(self._configuration.target), self._configuration.settings)
+    def _choose(self, pick: Pick | None = None) -> EngineChoice:
+        target = self._configuration.target_of(pick)
+        return EngineChoice(self._engine(target), self._configuration.settings_for(target))
 
     def _engine(self, target: Target) -> Engine:
         """The engine for a target, each built once: going back to one finds it warm."""
         if target not in self._engines:
             self._engines[target] = (
-                EndpointEngine(target.endpoint, model=target.model, api_key=target.api_key, egress=self._egress)
+                EndpointEngine(target.endpoint, model=target.model, access=target.access, egress=self._egress)
                 if target.endpoint
                 else EmbeddedEngine(
                     starter_model(), log_file=self.profile.log_file.with_name("engine.log"), egress=self._egress
@@ -231,8 +234,8 @@ class App:
         """What the Settings tab's Test shows of an address that need not be saved yet: first whether it answers, then
         what its model can do."""
         if target.endpoint:
-            found = await probe(target.endpoint, api_key=target.api_key, model=target.model, egress=self._egress)
-            engine = EndpointEngine(found.url, model=found.model, api_key=target.api_key, egress=self._egress)
+            found = await probe(target.endpoint, access=target.access, model=target.model, egress=self._egress)
+            engine = EndpointEngine(found.url, model=found.model, access=target.access, egress=self._egress)
         else:
             engine = self._engine(target)
             found = await probe_engine(engine)
@@ -252,7 +255,7 @@ class App:
         """What the model can be chosen from; empty where the address does not answer."""
         if not target.endpoint:
             return []
-        engine = EndpointEngine(target.endpoint, api_key=target.api_key, egress=self._egress)
+        engine = EndpointEngine(target.endpoint, access=target.access, egress=self._egress)
         try:
             return await engine.models()
         except EngineError:

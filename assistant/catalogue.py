@@ -9,7 +9,8 @@ from datetime import timedelta
 
 from assistant.attachments import Attachments
 from assistant.database import Database, as_text, now
-from assistant.records import StoredConversation, TitledBy, stored_conversation
+from assistant.pick import Wish
+from assistant.records import StoredConversation, TitledBy, stored_conversation, wish_columns
 from assistant.store import erase_rows
 
 LONGEST_TITLE = 120
@@ -106,6 +107,14 @@ class Catalogue:
     def save_draft(self, conversation_id: str, text: str) -> None:
         """Keeps what stands in the composer but was not sent."""
         self._set(conversation_id, "draft", text.encode("utf-8", "replace").decode("utf-8").replace("\0", ""))
+
+    def wish(self, conversation_id: str, wish: Wish) -> None:
+        """Keeps by which model, and how, the chat is to be answered."""
+        with self._database.writing() as db:
+            db.execute(
+                "UPDATE conversations SET picked_endpoint = ?, picked_model = ?, thinking = ? WHERE id = ?",
+                (*wish_columns(wish), conversation_id),
+            )
 
     def delete(self, conversation_id: str) -> None:
         """Takes a chat out of every list; until `erase_deleted` it can be had back."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
+from assistant.engines.access import KEYLESS, Access, check_proxy
 from assistant.engines.address import normalise_endpoint
 from assistant.errors import SettingsError
 from assistant.keyrings import KeyringName
 from assistant.keys import KeyPlace, Keys, check_key, origin_of
-from assistant.settings import Settings, SettingsFile
+from assistant.pick import Pick
+from assistant.settings import Connection, Settings, SettingsFile
 
 MOST_DECLINED = 100
+MOST_CONNECTIONS = 50
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Target:
 
     endpoint: str
     model: str
-    api_key: str | None
+    access: Access = KEYLESS
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,40 @@ class Configuration:
 
     @property
     def target(self) -> Target:
-        """The endpoint, model and key for the next question."""
+        """The endpoint, model and key for the next question of a chat that follows the settings."""
         chosen = self.this_run.endpoint
         saved = "" if self._fault_of_endpoint() else self.settings.endpoint  # told by `notice`, and mended in the form
         endpoint = saved if chosen is None else chosen
         model = self.settings.model if chosen is None else ""
         return self.resolve(endpoint, self.this_run.model or model)
+
+    def target_of(self, pick: Pick | None) -> Target:
+        """The same for a chat that was given a model of its own. A run that the command line gave an endpoint uses no
+        other; an address that is not saved any more is still the one that was picked, and no other takes its place."""
+        run = self.this_run.endpoint
+        if pick is None or (run is not None and pick.endpoint != run):
+            return self.target
+        connection = self.connection(pick.endpoint)
+        return self.resolve(pick.endpoint, pick.model or (connection.model if connection else ""))
+
+    def settings_for(self, target: Target) -> Settings:
+        """The settings with the target's own parameters in place of the general ones."""
+        connection = self.connection(target.endpoint)
+        own = {} if connection is None else {name: getattr(connection, name) for name in ("temperature", "max_tokens")}
+        return self.settings.model_copy(update={name: value for name, value in own.items() if value is not None})
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """Every server that can be picked, as they were saved; the one that answers is among them."""
+        settings = self.settings
+        saved = settings.connections
+        if not settings.endpoint or self._fault_of_endpoint() or any(c.endpoint == settings.endpoint for c in saved):
+            return saved
+        return (*saved, Connection(endpoint=settings.endpoint, model=settings.model))
+
+    def connection(self, endpoint: str) -> Connection | None:
+        """The one at an address; None where none is saved."""
+        return next((each for each in self.connections if each.endpoint == endpoint), None) if endpoint else None
 
     def _fault_of_endpoint(self) -> SettingsError | None:
         """What is wrong with the saved address; None for a good one. The form saves none that is bad; a hand may."""
@@ -73,12 +106,21 @@ class Configuration:
         endpoint = self.settings.endpoint if self.this_run.endpoint is None else self.this_run.endpoint
         return SettingsError("key.locked") if endpoint and self._keys.missing(endpoint) else None
 
-    def resolve(self, endpoint: str, model: str, api_key: str = "") -> Target:
-        """A target of these, as typed into a form: a missing key is the one kept for that endpoint. Raises
-        SettingsError where the address or the key cannot be one."""
+    def resolve(self, endpoint: str, model: str, api_key: str = "", connection: Connection | None = None) -> Target:
+        """A target of these, as typed into a form: a missing key is the one kept for that endpoint, and so is a missing
+        connection. Raises SettingsError where the address or the key cannot be one."""
         address = normalise_endpoint(endpoint) if endpoint.strip() else ""
-        key = check_key(api_key) if api_key.strip() else self.key_for(address)
-        return Target(address, model.strip() if address else "", key)
+        access = self.access_for(address)
+        if connection is not None:
+            access = replace(access, headers=connection.headers, proxy=connection.proxy)
+        if api_key.strip():
+            access = replace(access, api_key=check_key(api_key))
+        return Target(address, model.strip() if address else "", access)
+
+    def access_for(self, endpoint: str) -> Access:
+        """What is sent along to an endpoint."""
+        own, key = self.connection(endpoint), self.key_for(endpoint)
+        return Access(key, own.headers, own.proxy) if own else Access(key)
 
     def key_for(self, endpoint: str) -> str | None:
         """The key kept for the endpoint, in memory or on disk."""
@@ -117,28 +159,70 @@ class Configuration:
             raise SettingsError("key.none")
         self._keys.put(normalise_endpoint(endpoint), key, place=place)
 
-    def save(self, changes: dict[str, Any], *, api_key: str, key_place: KeyPlace) -> KeyPlace | None:
-        """Saves the form. Everything is checked first, so that a bad field changes nothing. Gives the place where a key
-        that was typed is now, which is this session where the keyring would not have it. Raises SettingsError."""
-        target = self.resolve(str(changes["endpoint"]), str(changes["model"]), api_key)
+    def save(
+        self, changes: dict[str, Any], *, api_key: str, key_place: KeyPlace, own: dict[str, Any] | None = None
+    ) -> KeyPlace | None:
+        """Saves the form: `changes` of the settings, and what the connection has of its `own`. Everything is checked
+        first, so that a bad field changes nothing. Gives the place where a key that was typed is now, which is this
+        session where the keyring would not have it. Raises SettingsError."""
+        connection = self.drawn_up(str(changes["endpoint"]), str(changes["model"]), own or {})
+        target = self.resolve(str(changes["endpoint"]), str(changes["model"]), api_key, connection)
         if api_key.strip() and not target.endpoint:
             raise SettingsError("key.without-endpoint")
         checked = changes | {"endpoint": target.endpoint, "model": target.model}
+        if connection is not None:
+            checked["connections"] = self._with(connection)
         self._settings.check(**checked)
         place = None
         if api_key.strip():
             place = self._keys.put(target.endpoint, api_key, place=key_place)
         elif target.endpoint == self.settings.endpoint and self.key_place(target.endpoint) not in (None, key_place):
-            place = self._keys.put(target.endpoint, target.api_key or "", place=key_place)
+            place = self._keys.put(target.endpoint, target.access.api_key or "", place=key_place)
         self._left = self._keyed_address()
         self._settings.save(**checked)
         return place
 
+    def drawn_up(self, endpoint: str, model: str, own: dict[str, Any]) -> Connection | None:
+        """A connection of these; what `own` does not name is as it was. None for the built-in engine. Raises
+        SettingsError, naming what is wrong."""
+        if not endpoint.strip():
+            return None
+        address = normalise_endpoint(endpoint)
+        known = self.connection(address)
+        was = known.model_dump() if known else {}
+        if "proxy" in own:
+            own = own | {"proxy": check_proxy(own["proxy"])}
+        try:
+            return Connection.model_validate(was | own | {"endpoint": address, "model": model.strip()})
+        except ValidationError as error:
+            raise SettingsError(f"settings.{error.errors()[0]['loc'][0]}") from error
+
+    def _with(self, connection: Connection) -> tuple[Connection, ...]:
+        """All, with this one in place of the one at its address. Raises SettingsError where they are too many."""
+        here = self.connections
+        if any(each.endpoint == connection.endpoint for each in here):
+            return tuple(connection if each.endpoint == connection.endpoint else each for each in here)
+        if len(here) >= MOST_CONNECTIONS:
+            raise SettingsError("connections.many", count=MOST_CONNECTIONS)
+        return (*here, connection)
+
     def use(self, endpoint: str, model: str) -> None:
         """Answers come from this address and model from now on. Raises SettingsError."""
-        address = normalise_endpoint(endpoint)
+        address = normalise_endpoint(endpoint) if endpoint else ""
         self._left = self._keyed_address()
-        self._settings.save(endpoint=address, model=model)
+        connection = self.drawn_up(address, model, {})
+        self._settings.save(
+            endpoint=address, model=model, connections=self._with(connection) if connection else self.connections
+        )
+
+    def forget(self, endpoint: str) -> None:
+        """Takes a saved connection away, its key too where no other has its origin. The built-in engine answers where
+        it was the one in use. Raises SettingsError."""
+        left = tuple(each for each in self.connections if each.endpoint != endpoint)
+        if self.key_place(endpoint) and origin_of(endpoint) not in {origin_of(each.endpoint) for each in left}:
+            self._keys.remove(endpoint)
+        was_used = endpoint == self.settings.endpoint
+        self._settings.save(connections=left, **({"endpoint": "", "model": ""} if was_used else {}))
 
     def decline(self, endpoints: Sequence[str]) -> None:
         """These are not offered again. Raises SettingsError."""

@@ -16,6 +16,7 @@ from assistant.engines import Engine, GenerationOptions
 from assistant.errors import StoreError
 from assistant.events import Event, FinishReason, ReasoningDelta, TextDelta, UsageReported
 from assistant.messages import Attachment, Message, Text, user
+from assistant.pick import Pick, Wish
 from assistant.records import Failure, MessageStatus, StoredConversation, StoredMessage, TitledBy, new_message
 from assistant.safekeeping import Safekeeping
 from assistant.settings import Settings
@@ -52,11 +53,11 @@ class Conversation:
         stored: StoredConversation,
         *,
         kept: Safekeeping,
-        choose: Callable[[], EngineChoice],
+        choose: Callable[[Pick | None], EngineChoice],
         tasks: set[asyncio.Task[None]],
     ) -> None:
         self.id = stored.id
-        self.title, self.draft = stored.title, stored.draft
+        self.title, self.draft, self.wish = stored.title, stored.draft, stored.wish
         self.settled: tuple[StoredMessage, ...] = tuple(store.branch(stored.leaf_id))
         self.siblings: Mapping[str, tuple[str, ...]] = store.siblings(self.id, stored.leaf_id)
         self._live: Answer | None = None
@@ -139,9 +140,9 @@ class Conversation:
         question = Message("user", (*user(text).parts, *files))
         await self._begin(above, new_message(above[-1].id if above else None, question))
 
-    async def retry(self, message_id: str = "") -> None:
+    async def retry(self, message_id: str = "", *, pick: Pick | None = None) -> None:
         """Answers a question again: the one that the message with this id belongs to, the last one for an empty id. The
-        earlier answer stays in the tree beside the new one."""
+        earlier answer stays in the tree beside the new one. With `pick`, that model answers this once."""
         shown = self.settled
         if message_id:
             above = self._above(message_id)
@@ -152,7 +153,7 @@ class Conversation:
         if not self.can_retry or not any(item.message.role == "user" for item in shown):
             return
         last = max(index for index, item in enumerate(shown) if item.message.role == "user")
-        await self._begin(shown[: last + 1])
+        await self._begin(shown[: last + 1], pick=pick)
 
     async def go_on(self, message_id: str) -> None:
         """Goes on with an answer that ended early: a new answer beside it that begins with its words."""
@@ -189,6 +190,13 @@ class Conversation:
             await self._stop_entitling()
             self._wants_title = False
             await self._entitle(title, by="person")
+            self._tell()
+
+    async def ask_for(self, wish: Wish) -> None:
+        """Has the chat answered like this from the next question on."""
+        if wish != self.wish:
+            await asyncio.to_thread(self._catalogue.wish, self.id, wish)
+            self.wish = wish
             self._tell()
 
     async def keep_draft(self, text: str) -> None:
@@ -232,8 +240,9 @@ class Conversation:
         question: StoredMessage | None = None,
         *,
         begun: Message | None = None,
+        pick: Pick | None = None,
     ) -> None:
-        choice = self._choose()
+        choice = self._choose(pick or self.wish.pick)
         above = (*branch, question) if question else branch
         row = new_message(above[-1].id, begun or Message("assistant", ()), status="streaming")
         # Before the first await: a double click sends once.
@@ -286,7 +295,7 @@ class Conversation:
             self._tell()
 
     async def _take_turn(self, choice: EngineChoice, begun: Message | None) -> None:
-        options = GenerationOptions(choice.settings.temperature, choice.settings.max_tokens)
+        options = GenerationOptions(choice.settings.temperature, choice.settings.max_tokens, self.wish.thinking)
         prompt = self._prompt(choice.settings)
         if begun is not None:
             prompt += [begun, *(() if choice.engine.goes_on else (user(GO_ON),))]

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from assistant.catalogue import Catalogue, Found
 from assistant.conversation import Conversation, EngineChoice
 from assistant.errors import StoreError
+from assistant.pick import NO_WISH, Pick, Wish
 from assistant.records import StoredConversation
 from assistant.safekeeping import Safekeeping
 from assistant.store import Store
@@ -59,7 +60,7 @@ class Conversations:
         store: Store,
         *,
         private: Store,
-        choose: Callable[[], EngineChoice],
+        choose: Callable[[Pick | None], EngineChoice],
     ) -> None:
         self._store, self._private = store, private
         self._kept, self._unkept = Catalogue(store.database, store.attachments), Catalogue(private.database)
@@ -80,13 +81,13 @@ class Conversations:
         stored = await asyncio.to_thread(self._store.last_conversation)
         return await self._opened(self._store, stored) if stored else await self.new()
 
-    async def new(self) -> Conversation:
+    async def new(self, wish: Wish = NO_WISH) -> Conversation:
         """An empty chat: one that is still empty, so that clicks on "New chat" leave no litter."""
-        return await self._empty(self._store)
+        return await self._empty(self._store, wish)
 
-    async def new_private(self) -> Conversation:
+    async def new_private(self, wish: Wish = NO_WISH) -> Conversation:
         """An empty chat of which nothing is ever written to disk."""
-        return await self._empty(self._private)
+        return await self._empty(self._private, wish)
 
     async def open(self, conversation_id: str) -> Conversation | None:
         """The chat with this id; None where there is none."""
@@ -139,7 +140,9 @@ class Conversations:
         if conversation.message(message_id) is None:
             return None
         store = self._private if self.is_private(conversation) else self._store
-        copied = await asyncio.to_thread(store.copy_branch, message_id, title=conversation.title)
+        copied = await asyncio.to_thread(
+            store.copy_branch, message_id, title=conversation.title, wish=conversation.wish
+        )
         return await self._opened(store, copied)
 
     async def delete(self, conversation_id: str) -> None:
@@ -169,9 +172,11 @@ class Conversations:
         await asyncio.gather(*(kept.aclose() for kept in self._safe.values()))
         await self._erase(older_than=timedelta(0))
 
-    async def _empty(self, store: Store) -> Conversation:
+    async def _empty(self, store: Store, wish: Wish) -> Conversation:
         stored = await asyncio.to_thread(store.empty_conversation)
-        return await self._opened(store, stored or await asyncio.to_thread(store.add_conversation))
+        empty = await self._opened(store, stored or await asyncio.to_thread(store.add_conversation))
+        await empty.ask_for(wish)
+        return empty
 
     async def _opened(self, store: Store, stored: StoredConversation) -> Conversation:
         conversation = self._open.get(stored.id)

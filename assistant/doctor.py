@@ -16,6 +16,7 @@ from time import monotonic
 
 from assistant.egress import Egress, is_loopback
 from assistant.engines import Engine, EngineIdentity, GenerationOptions
+from assistant.engines.access import Access
 from assistant.engines.neighbours import USUAL_PORTS, Neighbour, look, neighbours
 from assistant.errors import HearthError
 from assistant.events import ReasoningDelta, TextDelta
@@ -75,20 +76,21 @@ async def examine(
     engine: Engine,
     *,
     endpoints: Sequence[str] = (),
-    key_for: Callable[[str], str | None] = lambda _url: None,
+    access_for: Callable[[str], Access] = lambda _url: Access(),
     ports: Sequence[int] = USUAL_PORTS,
     t: Translator = ENGLISH,
     egress: Egress | None = None,
     notice: HearthError | None = None,
 ) -> Report:
-    """Looks at everything, and asks the engine for one token. `endpoints` are the configured ones; `key_for` gives the
-    key of one; `notice` says what is wrong with the settings. Never raises: what is wrong is a check in the report."""
+    """Looks at everything, and asks the engine for one token. `endpoints` are the configured ones; `access_for`
+    gives the key of one; `notice` says what is wrong with the settings. Never raises: what is wrong is a check in the
+    report."""
     data = await _safely("data", asyncio.to_thread(_check_data, profile, t=t), t=t)
     disk, answer, configured, local, libraries, logs = await asyncio.gather(
         _safely("disk", asyncio.to_thread(_check_disk, profile, t=t), t=t),
         _safely("engine", _check_engine(engine, t=t), t=t),
         asyncio.gather(
-            *(look(url, api_key=key_for(url), seconds=_ENDPOINT_SECONDS, egress=egress) for url in endpoints)
+            *(look(url, access=access_for(url), seconds=_ENDPOINT_SECONDS, egress=egress) for url in endpoints)
         ),
         neighbours(ports, egress=egress),
         _safely("libraries", asyncio.to_thread(_check_libraries), t=t),

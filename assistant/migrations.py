@@ -171,6 +171,11 @@ STEPS: tuple[str, ...] = (
     END;
     INSERT INTO titles (rowid, title) SELECT number, title FROM conversations;
     """,
+    """
+    ALTER TABLE conversations ADD COLUMN picked_endpoint TEXT; -- NULL: the chat follows the settings
+    ALTER TABLE conversations ADD COLUMN picked_model TEXT NOT NULL DEFAULT '';
+    ALTER TABLE conversations ADD COLUMN thinking TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from assistant.database import as_text, now
 from assistant.events import UsageReported
 from assistant.messages import Attachment, Message, parts_from_json, parts_to_json
+from assistant.pick import NO_WISH, THINKING, Pick, Wish
 
 MessageStatus = Literal["streaming", "complete", "cut", "stopped", "interrupted", "failed"]
 TitledBy = Literal["nobody", "words", "engine", "person", "import"]
@@ -56,6 +57,7 @@ class StoredConversation:
     is_archived: bool = False
     is_deleted: bool = False
     origin: str | None = None
+    wish: Wish = NO_WISH
     created_at: datetime = field(default_factory=now, compare=False)
     updated_at: datetime = field(default_factory=now, compare=False)
 
@@ -85,21 +87,38 @@ def stored_conversation(row: sqlite3.Row) -> StoredConversation:
         is_archived=row["archived_at"] is not None,
         is_deleted=row["deleted_at"] is not None,
         origin=row["origin"],
+        wish=_wish(row),
         created_at=datetime.fromisoformat(row["created_at"]),
         updated_at=datetime.fromisoformat(row["updated_at"]),
     )
+
+
+def wish_columns(wish: Wish) -> tuple[str | None, str, str]:
+    """The columns `picked_endpoint`, `picked_model` and `thinking`."""
+    if wish.pick is None:
+        return None, "", wish.thinking
+    return _clean(wish.pick.endpoint), _clean(wish.pick.model), wish.thinking
+
+
+def _wish(row: sqlite3.Row) -> Wish:
+    endpoint, thinking = row["picked_endpoint"], row["thinking"]
+    pick = None if endpoint is None else Pick(endpoint, row["picked_model"])
+    return Wish(pick, thinking if thinking in THINKING else "")
 
 
 def insert_conversation(db: sqlite3.Connection, chat: StoredConversation) -> None:
     """Adds a chat without its messages, inside a transaction."""
     updated = as_text(chat.updated_at)
     db.execute(
-        "INSERT INTO conversations (id, title, titled_by, folder, draft, pinned_at, archived_at, origin, created_at,"
-        " updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO conversations (id, title, titled_by, folder, draft, pinned_at, archived_at, origin,"
+        " picked_endpoint, picked_model, thinking, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(chat.id, _clean(chat.title), chat.titled_by, _clean(chat.folder), _clean(chat.draft)),
             *(updated if chat.is_pinned else None, updated if chat.is_archived else None),
-            *(chat.origin, as_text(chat.created_at), updated),
+            chat.origin,
+            *wish_columns(chat.wish),
+            *(as_text(chat.created_at), updated),
         ),
     )
 

@@ -29,6 +29,22 @@ def _encodable(text: str) -> str:
 Words = Annotated[str, AfterValidator(_encodable)]
 
 
+class Connection(BaseModel):
+    """A server that answers can come from, with what goes to it and to no other; its key is kept by `keys`.
+
+    `temperature` and `max_tokens` go before those of `Settings`; an empty `name` stands for the address."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    endpoint: Words = Field(min_length=1, max_length=2000)
+    name: Words = Field(default="", max_length=100)
+    model: Words = Field(default="", max_length=500)
+    temperature: float | None = Field(default=None, ge=0, le=2, allow_inf_nan=False)
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
+    headers: tuple[tuple[Words, Words], ...] = Field(default=(), max_length=20)
+    proxy: Words = Field(default="", max_length=2000)
+
+
 class Settings(BaseModel):
     """All settings. The form is made from these fields: titles and help stand in the locale file as
     "settings.FIELD" and "settings.FIELD.help"; descriptions here say the same to a reader of the code."""
@@ -63,6 +79,9 @@ class Settings(BaseModel):
         ge=1,
         le=1_000_000,
         description="Longest answer in tokens (a token is about three quarters of a word); None: the engine's own.",
+    )
+    connections: tuple[Connection, ...] = Field(
+        default=(), max_length=50, description="Every server that was saved; `endpoint` is the one that answers."
     )
     offline: bool = Field(default=False, description="Nothing leaves this machine: foreign addresses are refused.")
     declined: tuple[Words, ...] = Field(

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from assistant.attachments import Attachments
 from assistant.database import Database, as_text, now
+from assistant.pick import Wish
 from assistant.records import (
     StoredConversation,
     StoredMessage,
@@ -182,13 +183,13 @@ class Store:
             self.show(conversation_id, self.newest_leaf(other["id"]))
         self.database.forget_erased()
 
-    def copy_branch(self, leaf_id: str, *, title: str) -> StoredConversation:
+    def copy_branch(self, leaf_id: str, *, title: str, wish: Wish) -> StoredConversation:
         """A new chat that holds the messages from the first one down to `leaf_id`, with ids of their own."""
         copies: list[StoredMessage] = []
         for item in self.branch(leaf_id):
             parent = copies[-1].id if copies else None
             copies.append(replace(item, id=new_id(), parent_id=parent, origin=None))
-        chat = StoredConversation(new_id(), title, copies[-1].id if copies else None, titled_by="person")
+        chat = StoredConversation(new_id(), title, copies[-1].id if copies else None, titled_by="person", wish=wish)
         self.add_tree(chat, copies)
         return chat
 

@@ -15,6 +15,7 @@ import pytest
 
 from assistant.egress import Egress
 from assistant.engines.abilities import ABILITIES, Abilities, examine
+from assistant.engines.access import Access
 from assistant.engines.embedded import EmbeddedEngine
 from assistant.known_models import KnownModels
 from assistant.paths import starter_model
@@ -109,7 +110,7 @@ def serving(pages: Pages | None = None, **can: bool | int) -> Iterator[tuple[str
 
 
 def seen(url: str, *, model: str = "m", key: str | None = None) -> Abilities:
-    return asyncio.run(examine(url, model=model, api_key=key, egress=Egress(), reason="endpoint", seconds=5))
+    return asyncio.run(examine(url, model=model, access=Access(key), egress=Egress(), reason="endpoint", seconds=5))
 
 
 def test_what_a_model_does_is_seen() -> None:

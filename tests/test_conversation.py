@@ -28,7 +28,7 @@ def play(scene: Scene, server: FakeEndpoint, tmp_path: Path, settings: Settings 
         engine = EndpointEngine(server.url, model="fake")
         store = Store(Database(tmp_path / "hearth.db"))
         conversations = Conversations(
-            store, private=Store(Database(None)), choose=lambda: EngineChoice(engine, settings or Settings())
+            store, private=Store(Database(None)), choose=lambda _pick: EngineChoice(engine, settings or Settings())
         )
         try:
             await scene(conversations, store)
@@ -62,7 +62,7 @@ def test_a_question_and_its_answer_are_there_at_the_next_start(tmp_path: Path) -
         await chat.send("Hello?")
         await at_rest(chat)
         again = await Conversations(
-            store, private=Store(Database(None)), choose=lambda: pytest.fail("asked for an engine")
+            store, private=Store(Database(None)), choose=lambda _pick: pytest.fail("asked for an engine")
         ).last()
         assert again.settled == chat.settled
         assert texts(again) == ["Hello?", "Hello, world!"]
@@ -138,7 +138,7 @@ def test_a_failed_answer_keeps_its_words_and_says_why_after_a_restart(tmp_path: 
         await chat.send("Hello?")
         await at_rest(chat)
         again = await Conversations(
-            store, private=Store(Database(None)), choose=lambda: pytest.fail("asked for an engine")
+            store, private=Store(Database(None)), choose=lambda _pick: pytest.fail("asked for an engine")
         ).last()
         answer = again.settled[-1]
         assert (answer.message.text, answer.status) == ("Half", "failed")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from assistant.doctor import Report, examine
+from assistant.engines.access import Access
 from assistant.engines.endpoint import EndpointEngine
 from assistant.paths import Profile
 from tests.fake_endpoint import fake_endpoint
@@ -22,9 +23,9 @@ CANARY = "sk-CANARY-0123456789"
 
 def examined(profile: Profile, url: str, *, key: str | None = None, ports: tuple[int, ...] = ()) -> Report:
     async def run() -> Report:
-        engine = EndpointEngine(url, api_key=key)
+        engine = EndpointEngine(url, access=Access(key))
         try:
-            return await examine(profile, engine, endpoints=[url], key_for=lambda _url: key, ports=ports)
+            return await examine(profile, engine, endpoints=[url], access_for=lambda _url: Access(key), ports=ports)
         finally:
             await engine.aclose()
 

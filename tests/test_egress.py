@@ -13,6 +13,7 @@ import pytest
 from assistant import create_app
 from assistant.egress import KEPT, Egress, is_loopback
 from assistant.engines import GenerationOptions
+from assistant.engines.access import Access
 from assistant.engines.endpoint import EndpointEngine
 from assistant.engines.probe import probe
 from assistant.errors import EngineError, Unreachable
@@ -220,7 +221,7 @@ def test_the_list_holds_no_word_and_no_key(tmp_path: Path) -> None:
     egress = Egress()
 
     async def ask(url: str) -> None:
-        engine = EndpointEngine(url, api_key="sk-CANARY-0123456789", egress=egress)
+        engine = EndpointEngine(url, access=Access("sk-CANARY-0123456789"), egress=egress)
         async for _ in engine.stream([user("a secret of mine")], GenerationOptions()):
             pass
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from assistant.engines import AnswerFinished, EngineEvent, GenerationOptions
+from assistant.engines.access import Access
 from assistant.engines.endpoint import EndpointEngine
 from assistant.engines.limits import Limits
 from assistant.errors import (
@@ -74,7 +75,7 @@ async def collect(
 
 
 def ask(url: str, *, key: str | None = None, model: str = "fake", limits: Limits = QUICK, **more: object):
-    return asyncio.run(collect(EndpointEngine(url, model=model, api_key=key, limits=limits), **more))  # type: ignore[arg-type]
+    return asyncio.run(collect(EndpointEngine(url, model=model, access=Access(key), limits=limits), **more))  # type: ignore[arg-type]
 
 
 def played(*steps: Step, **more: object):

@@ -26,6 +26,7 @@ from assistant.exchange.exporter import Exporter
 from assistant.exchange.importer import Importer, ImportReport
 from assistant.i18n import ENGLISH
 from assistant.messages import Attachment, Message, Reasoning, Text, ToolCall, ToolResult
+from assistant.pick import Wish
 from assistant.records import Failure, StoredConversation, StoredMessage, new_id
 from assistant.store import Store
 from tests.exports import PICTURE, chatgpt_chat, chatgpt_zip, claude_chat, node, open_webui_chat, said, words
@@ -522,7 +523,7 @@ def test_a_file_goes_with_the_last_message_that_has_it(profile: Profile, tmp_pat
     question = profile.store.branch(chat.leaf_id)[1]
     picture = question.message.parts[0]
     assert isinstance(picture, Attachment)
-    copy = profile.store.copy_branch(question.id, title="A copy")
+    copy = profile.store.copy_branch(question.id, title="A copy", wish=Wish())
 
     profile.store.erase_messages(chat.id, question.id)
     assert profile.files.read(picture) == PICTURE, "the copy has it"

@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from assistant.engines.access import Access
 from assistant.engines.limits import Limits
 from assistant.engines.probe import Findings, normalise_endpoint, probe
 from assistant.errors import SettingsError
@@ -39,13 +40,13 @@ def test_the_test_asks_for_a_few_tokens_only():
 
 def test_an_accepted_key_is_said():
     with fake_endpoint(Answer(), key="sk-right") as endpoint:
-        findings, said = tried(endpoint.url, api_key="sk-right")
+        findings, said = tried(endpoint.url, access=Access("sk-right"))
     assert findings.is_key_accepted and "The key was accepted." in said
 
 
 def test_a_wrong_key_is_said_and_not_repeated():
     with fake_endpoint(key="sk-right") as endpoint:
-        findings, said = tried(endpoint.url, api_key="sk-CANARY-wrong")
+        findings, said = tried(endpoint.url, access=Access("sk-CANARY-wrong"))
     assert (findings.is_reached, findings.is_key_accepted) == (True, False)
     assert "did not accept the API key" in said
     assert "CANARY" not in said + repr(findings)
@@ -58,7 +59,7 @@ def test_a_missing_key_is_said():
 
 def test_a_key_refused_only_at_the_chat_is_said():
     with fake_endpoint(Status(401)) as endpoint:
-        findings, _ = tried(endpoint.url, api_key="sk-wrong")
+        findings, _ = tried(endpoint.url, access=Access("sk-wrong"))
     assert findings.is_key_accepted is False
 
 

@@ -50,7 +50,7 @@ async def chats(folder: Path) -> AsyncGenerator[tuple[Conversations, Reading]]:
     engine = EmbeddedEngine(starter_model(), log_file=folder / "engine.log")
     store = Store(Database(folder / "hearth.db"), Attachments(folder / "attachments"))
     settings = Settings(max_tokens=12)
-    opened = Conversations(store, private=Store(Database(None)), choose=lambda: EngineChoice(engine, settings))
+    opened = Conversations(store, private=Store(Database(None)), choose=lambda _pick: EngineChoice(engine, settings))
     try:
         yield opened, Reading(folder / "engine.log")
     finally:

@@ -12,16 +12,19 @@ from typing import Literal, Protocol
 from assistant.engines.abilities import Abilities
 from assistant.events import QuestionQueued, ReasoningDelta, TextDelta, UsageReported
 from assistant.messages import Message, ToolCall
+from assistant.pick import Thinking
 
 EngineKind = Literal["embedded", "endpoint"]
 
 
 @dataclass(frozen=True)
 class GenerationOptions:
-    """How to answer. None leaves the choice to the engine. `max_tokens` bounds the answer, reasoning included."""
+    """How to answer. None leaves the choice to the engine, and so does an empty `thinking`. `max_tokens` bounds the
+    answer, reasoning included."""
 
     temperature: float | None = None
     max_tokens: int | None = None
+    thinking: Thinking = ""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from assistant.egress import Egress, Reason
+from assistant.engines.access import Access
 from assistant.errors import EngineError
 
 _ANSWER_BYTES = 4 * 1024 * 1024
@@ -94,11 +95,11 @@ class _NotFoundOut(Exception):
 
 
 async def examine(
-    url: str, *, model: str, api_key: str | None, egress: Egress, reason: Reason, seconds: float = 60
+    url: str, *, model: str, access: Access, egress: Egress, reason: Reason, seconds: float = 60
 ) -> Abilities:
     """Asks one model at a base address half a dozen small things, each for at most so many seconds. What a streamed
     answer shows (`streams`, `counts_tokens`, `reasons`) is left to who asked for one. Never raises."""
-    examiner = _Examiner(url, model=model, api_key=api_key, egress=egress, reason=reason, seconds=seconds)
+    examiner = _Examiner(url, model=model, access=access, egress=egress, reason=reason, seconds=seconds)
     server, context_tokens = await examiner.about_server()
     if not await _seen(examiner.answers()):  # what is refused below would say nothing about the ability
         return Abilities(server, context_tokens)
@@ -124,10 +125,8 @@ async def _seen(trial: Awaitable[bool]) -> bool | None:
 class _Examiner:
     """The requests. Each raises _Refused or _NotFoundOut."""
 
-    def __init__(
-        self, url: str, *, model: str, api_key: str | None, egress: Egress, reason: Reason, seconds: float
-    ) -> None:
-        self._url, self._model, self._api_key = url, model, api_key
+    def __init__(self, url: str, *, model: str, access: Access, egress: Egress, reason: Reason, seconds: float) -> None:
+        self._url, self._model, self._access = url, model, access
         self._egress, self._seconds = egress, seconds
         self._reason: Reason = reason
         self._limit = "max_tokens"
@@ -138,7 +137,7 @@ class _Examiner:
         seen: Pages = dict(zip(_PAGES, pages, strict=True))
         name = next((name for read in _NAMES if (name := read(seen))), "")
         tokens = next((tokens for read in _CONTEXTS if (tokens := read(seen, self._model))), None)
-        if self._api_key and self._api_key in name:  # it is shown, and kept
+        if self._access.hides(name):  # it is shown, and kept
             name = ""
         return "".join(filter(str.isprintable, name))[:100], tokens
 
@@ -208,7 +207,7 @@ class _Examiner:
         try:
             transport = BoundedTransport(
                 self._url,
-                api_key=self._api_key,
+                access=self._access,
                 answer_bytes=_ANSWER_BYTES,
                 egress=self._egress,
                 reason=self._reason,

@@ -11,6 +11,7 @@ from pathlib import Path
 from assistant.egress import Egress
 from assistant.engines import EngineEvent, EngineIdentity, GenerationOptions
 from assistant.engines.abilities import Abilities
+from assistant.engines.access import Access
 from assistant.engines.endpoint import EndpointEngine, load_client
 from assistant.engines.line import Line
 from assistant.engines.process import EngineProcess
@@ -110,7 +111,7 @@ class EmbeddedEngine:
             if self._endpoint is None:
                 name = model_id(self._model_path)
                 self._endpoint = EndpointEngine(
-                    address.url, model=name, api_key=address.key, kind="embedded", egress=self._egress
+                    address.url, model=name, access=Access(address.key), kind="embedded", egress=self._egress
                 )
             return process, self._endpoint
 

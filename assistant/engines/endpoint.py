@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from assistant.egress import Egress, Reason
 from assistant.engines import AnswerFinished, EngineEvent, EngineIdentity, EngineKind, GenerationOptions
 from assistant.engines.abilities import Abilities, examine
+from assistant.engines.access import Access
 from assistant.engines.deltas import Deltas
 from assistant.engines.faults import Asked, Refused, adapted, from_error_event, from_refusal, is_worth_a_retry
 from assistant.engines.limits import Limits
@@ -20,6 +21,7 @@ from assistant.engines.sse import EventData
 from assistant.errors import EngineError, Interrupted, ModelMissing, NotCompatible
 from assistant.events import ReasoningDelta, TextDelta, UsageReported
 from assistant.messages import Message
+from assistant.pick import Thinking
 
 if TYPE_CHECKING:
     from assistant.engines.wire import Reply, Wire
@@ -32,7 +34,7 @@ _MEDIA_TYPES = frozenset({"text/event-stream", "application/json", "application/
 class EndpointEngine:
     """Answers through the server at `url` (the base address that ends in /v1).
 
-    Without a model, the first one that the server lists and that looks as if it could chat. The key goes to this
+    Without a model, the first one that the server lists and that looks as if it could chat. `access` goes to this
     address and nowhere else. Use from one event loop at a time.
     """
 
@@ -41,7 +43,7 @@ class EndpointEngine:
         url: str,
         *,
         model: str | None = None,
-        api_key: str | None = None,
+        access: Access | None = None,
         kind: EngineKind = "endpoint",
         limits: Limits | None = None,
         egress: Egress | None = None,
@@ -50,7 +52,7 @@ class EndpointEngine:
         self._has_chosen_model = not model
         self._kind: EngineKind = kind
         self._reason: Reason = "engine" if kind == "embedded" else "endpoint"
-        self._api_key, self._limits, self._egress = api_key, limits or Limits(), egress or Egress()
+        self._access, self._limits, self._egress = access or Access(), limits or Limits(), egress or Egress()
         self._wire: tuple[asyncio.AbstractEventLoop, Wire] | None = None
 
     @property
@@ -72,7 +74,7 @@ class EndpointEngine:
             listed = await wire.models()
         except Refused as refused:
             raise from_refusal(refused, self._asked()) from None
-        return [name for name in listed if not (self._api_key and self._api_key in name)]
+        return [name for name in listed if not self._access.hides(name)]
 
     async def stream(self, messages: Sequence[Message], options: GenerationOptions) -> AsyncGenerator[EngineEvent]:
         request = await self._request(messages, options)
@@ -95,7 +97,7 @@ class EndpointEngine:
         if not self._model:
             self._model = await self._first_model()
         return await examine(
-            self._url, model=self._model, api_key=self._api_key, egress=self._egress, reason=self._reason
+            self._url, model=self._model, access=self._access, egress=self._egress, reason=self._reason
         )
 
     async def aclose(self) -> None:
@@ -104,7 +106,7 @@ class EndpointEngine:
             await wire[1].aclose()
 
     def _asked(self) -> Asked:
-        return Asked(self._url, self._model, has_key=bool(self._api_key))
+        return Asked(self._url, self._model, has_key=bool(self._access.api_key))
 
     async def _connected(self) -> Wire:
         loop = asyncio.get_running_loop()
@@ -115,7 +117,7 @@ class EndpointEngine:
 
     def _new_wire(self) -> Wire:
         return load_client()(
-            self._url, api_key=self._api_key, limits=self._limits, egress=self._egress, reason=self._reason
+            self._url, access=self._access, limits=self._limits, egress=self._egress, reason=self._reason
         )
 
     async def _request(self, messages: Sequence[Message], options: GenerationOptions) -> dict[str, Any]:
@@ -131,6 +133,8 @@ class EndpointEngine:
             request["temperature"] = options.temperature
         if options.max_tokens is not None:
             request["max_tokens"] = options.max_tokens
+        if options.thinking:
+            request |= thinking_fields(options.thinking)
         return request
 
     async def _first_model(self) -> str:
@@ -235,6 +239,13 @@ class EndpointEngine:
 
     def _stranger(self) -> NotCompatible:
         return NotCompatible("engine-not-compatible", url=self._url)
+
+
+def thinking_fields(thinking: Thinking) -> dict[str, Any]:
+    """How a request says how long to think. OpenAI, Ollama and LM Studio know `reasoning_effort`; llama.cpp and vLLM
+    hand the others to the model's template, where Qwen and its kin look for the first and gpt-oss for the second."""
+    template = {"enable_thinking": thinking != "none", "reasoning_effort": "low" if thinking == "none" else thinking}
+    return {"reasoning_effort": thinking, "extra_body": {"chat_template_kwargs": template}}
 
 
 def default_model(listed: Sequence[str]) -> str:

@@ -153,6 +153,9 @@ def adapted(request: Mapping[str, Any], refused: Refused) -> dict[str, Any] | No
     if "max_tokens" in request and "max_completion_tokens" in text:  # OpenAI's reasoning models want the new name
         renamed = {name: value for name, value in request.items() if name != "max_tokens"}
         return renamed | {"max_completion_tokens": request["max_tokens"]}
+    for field, holder in (("chat_template_kwargs", "extra_body"), ("reasoning_effort", "reasoning_effort")):
+        if holder in request and field in text:
+            return {name: value for name, value in request.items() if name != holder}
     names_it = "stream_options" in text or "include_usage" in text
     if "stream_options" in request and (names_it or _FIELD.search(text)):
         return {name: value for name, value in request.items() if name != "stream_options"}

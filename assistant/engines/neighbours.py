@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from assistant.egress import Egress
+from assistant.engines.access import Access
 from assistant.engines.endpoint import default_model
 from assistant.errors import EngineError
 
@@ -64,7 +65,7 @@ async def neighbours(
 
 
 async def look(
-    url: str, *, api_key: str | None = None, seconds: float = 0.5, egress: Egress | None = None
+    url: str, *, access: Access | None = None, seconds: float = 0.5, egress: Egress | None = None
 ) -> Neighbour | None:
     """The chat server at a base address; None where none answers in time. One that wants a key counts as one."""
     import httpx2  # late: 0.1 s that only a report needs
@@ -73,7 +74,11 @@ async def look(
 
     try:
         transport = BoundedTransport(
-            url, api_key=api_key, answer_bytes=_LARGEST_LIST_BYTES, egress=egress or Egress(), reason="search"
+            url,
+            access=access or Access(),
+            answer_bytes=_LARGEST_LIST_BYTES,
+            egress=egress or Egress(),
+            reason="search",
         )
         async with (
             asyncio.timeout(3 * seconds),

@@ -10,6 +10,7 @@ from time import monotonic
 from assistant.egress import Egress
 from assistant.engines import Engine, GenerationOptions
 from assistant.engines.abilities import Abilities
+from assistant.engines.access import Access
 from assistant.engines.address import normalise_endpoint
 from assistant.engines.endpoint import EndpointEngine
 from assistant.engines.limits import Limits
@@ -20,7 +21,7 @@ from assistant.messages import user
 
 __all__ = ["Findings", "normalise_endpoint", "probe"]
 
-EngineAt = Callable[[str, str], EndpointEngine]  # from an address and a model's id, with the key and limits of a test
+EngineAt = Callable[[str, str], EndpointEngine]  # from an address and a model's id, as a test asks
 PROBE_LIMITS = Limits(connect_seconds=5, first_byte_seconds=60, stall_seconds=20, list_seconds=10, retries=0)
 _QUESTION, _ANSWER_TOKENS = "Reply with the word OK.", 8
 _NAMES_SHOWN = 8
@@ -86,20 +87,20 @@ class Findings:
 async def probe(
     url: str,
     *,
-    api_key: str | None = None,
+    access: Access | None = None,
     model: str | None = None,
     limits: Limits = PROBE_LIMITS,
     egress: Egress | None = None,
 ) -> Findings:
     """Lists the models and asks for a very short answer. What goes wrong is in the findings, never raised."""
-    findings = Findings(url.strip(), has_key=bool(api_key), model=(model or "").strip())
+    findings = Findings(url.strip(), has_key=bool(access and access.api_key), model=(model or "").strip())
     try:
         findings = replace(findings, url=normalise_endpoint(url))
     except SettingsError as error:
         return replace(findings, error=error)
 
     def engine_at(address: str, name: str) -> EndpointEngine:
-        return EndpointEngine(address, model=name, api_key=api_key, limits=limits, egress=egress)
+        return EndpointEngine(address, model=name, access=access, limits=limits, egress=egress)
 
     engine = engine_at(findings.url, findings.model)
     try:

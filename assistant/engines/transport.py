@@ -11,6 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx2
 
 from assistant.egress import Egress, Reason, Visit, is_loopback
+from assistant.engines.access import Access
 from assistant.errors import EngineError, Interrupted, NotCompatible
 
 # The openai client adds more: the system, the Python version, whatever OPENAI_CUSTOM_HEADERS holds.
@@ -25,18 +26,17 @@ class BoundedTransport(httpx2.AsyncBaseTransport):
     """Sends only what the server at `url` needs to know; takes no redirect, no packed answer and none over
     `answer_bytes`. Raises EngineErrors; ImportError and ValueError where the environment's proxy cannot be used."""
 
-    def __init__(self, url: str, *, api_key: str | None, answer_bytes: int, egress: Egress, reason: Reason) -> None:
-        self._proxy = proxy_for(url)
+    def __init__(self, url: str, *, access: Access, answer_bytes: int, egress: Egress, reason: Reason) -> None:
+        self._proxy = proxy_for(url, access.proxy)
         self._inner = _transport(url, proxy=self._proxy)
-        self._api_key, self._answer_bytes = api_key, answer_bytes
+        self._access, self._answer_bytes = access, answer_bytes
         self._egress = egress
         self._reason: Reason = reason
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         headers = {name: value for name, value in request.headers.items() if name in _SENT_HEADERS}
         headers |= {"user-agent": "Hearth", "accept-encoding": "identity"}
-        if self._api_key:
-            headers["authorization"] = f"Bearer {self._api_key}"
+        headers |= self._access.sent_headers()
         sent = httpx2.Request(
             request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
         )
@@ -62,7 +62,7 @@ class BoundedTransport(httpx2.AsyncBaseTransport):
         url = str(request.url.copy_with(query=None))
         if 300 <= response.status_code < 400:
             target = urljoin(url, response.headers.get("location", "")).partition("?")[0].partition("#")[0]
-            shown = "?" if self._api_key and self._api_key in target else "".join(filter(str.isprintable, target))[:200]
+            shown = "?" if self._access.hides(target) else "".join(filter(str.isprintable, target))[:200]
             return NotCompatible("engine-redirect", url=url, target=shown)
         if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
             return NotCompatible("engine-compressed", url=url)
@@ -94,11 +94,16 @@ class _BoundedStream(httpx2.AsyncByteStream):
         await self._inner.aclose()
 
 
-def proxy_for(url: str) -> str | None:
-    """The environment's proxy for a foreign address; None for this machine's own and where there is none."""
+def proxy_for(url: str, chosen: str = "") -> str | None:
+    """The chosen proxy for a foreign address, else the environment's; None for this machine's own and where there is
+    none."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if is_loopback(host) or proxy_bypass(host):
+    if is_loopback(host):
+        return None
+    if chosen:
+        return chosen
+    if proxy_bypass(host):
         return None
     proxies = getproxies()
     return proxies.get(parts.scheme) or proxies.get("all")

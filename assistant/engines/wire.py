@@ -17,6 +17,7 @@ import httpx2
 import openai
 
 from assistant.egress import Egress, Reason
+from assistant.engines.access import Access
 from assistant.engines.address import normalise_endpoint
 from assistant.engines.faults import Asked, Refused, from_connection
 from assistant.engines.limits import Limits
@@ -38,10 +39,11 @@ class Reply:
 class Wire:
     """Connections to one endpoint. Belongs to the event loop that first uses it."""
 
-    def __init__(self, url: str, *, api_key: str | None, limits: Limits, egress: Egress, reason: Reason) -> None:
+    def __init__(self, url: str, *, access: Access, limits: Limits, egress: Egress, reason: Reason) -> None:
         # At debug level the client logs requests, chats included.
         for name in ("openai", "httpx2", "httpcore2"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        api_key = access.api_key
         self._url, self._has_key, self._limits = url, bool(api_key), limits
         asked = Asked(url, "", has_key=bool(api_key))
         try:
@@ -52,7 +54,7 @@ class Wire:
             raise WrongKey("engine-key-characters")
         try:
             transport = BoundedTransport(
-                url, api_key=api_key, answer_bytes=limits.answer_bytes, egress=egress, reason=reason
+                url, access=access, answer_bytes=limits.answer_bytes, egress=egress, reason=reason
             )
             self._client = openai.AsyncOpenAI(
                 base_url=url,

@@ -61,6 +61,10 @@ def read_chat(data: Any) -> Brought:
     return Brought(conversation, messages, files, keeps_ids=True)
 
 
+# An address that came in a file must never be where a chat is sent; and nobody need know where it was answered.
+_AT_HOME = ("is_deleted", "wish")
+
+
 def _chat_to_json(chat: StoredConversation, messages: list[StoredMessage], files: Attachments) -> dict[str, Any]:
     held = {
         part.stored_as: base64.b64encode(content).decode()
@@ -69,7 +73,7 @@ def _chat_to_json(chat: StoredConversation, messages: list[StoredMessage], files
         if isinstance(part, Attachment) and (content := files.read(part)) is not None
     }
     return {
-        **{name: value for name, value in asdict(chat).items() if name != "is_deleted"},
+        **{name: value for name, value in asdict(chat).items() if name not in _AT_HOME},
         "created_at": chat.created_at.isoformat(),
         "updated_at": chat.updated_at.isoformat(),
         "messages": [_message_to_json(item) for item in messages],

@@ -43,7 +43,9 @@ async def drive(profile: Profile, endpoint: str, seed: int) -> None:
     store, catalogue = Store(opened.database), Catalogue(opened.database)
     settings = SettingsFile(profile.settings_file)
     engine = EndpointEngine(endpoint, model="fake")
-    conversations = Conversations(store, private=Store(Database(None)), choose=lambda: EngineChoice(engine, Settings()))
+    conversations = Conversations(
+        store, private=Store(Database(None)), choose=lambda _: EngineChoice(engine, Settings())
+    )
     number = seed * 1000
     while True:
         number += 1

@@ -82,7 +82,7 @@ def after(*steps: Step, data_dir: Path, url: str | None = None) -> Kept:
             engines = [EndpointEngine(address, model="fake", limits=QUICK) for address in (url or bad.url, good.url)]
             using = [engines[0]]
             conversations = Conversations(
-                store, private=Store(Database(None)), choose=lambda: EngineChoice(using[0], Settings())
+                store, private=Store(Database(None)), choose=lambda _pick: EngineChoice(using[0], Settings())
             )
             chat = await conversations.new()
             await ask(chat, "Hello?")

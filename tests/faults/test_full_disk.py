@@ -95,7 +95,8 @@ async def at_rest(chat):
 async def scene():
     database = Database(profile.database)
     store, engine = Store(database), EndpointEngine(url, model="fake")
-    conversations = Conversations(store, private=Store(Database(None)), choose=lambda: EngineChoice(engine, Settings()))
+    choice = EngineChoice(engine, Settings())
+    conversations = Conversations(store, private=Store(Database(None)), choose=lambda _: choice)
     settings, backups = SettingsFile(profile.settings_file), Backups(profile.database, profile.backups)
     chat = await conversations.last()
     await chat.send("before")
