@@ -22,7 +22,7 @@
   };
 
   const hereOnly = { shortcuts: () => showShortcuts(true) };
-  const ofMessages = ["edit", "retry", "continue", "show", "branch", "split", "erase"];
+  const ofMessages = ["edit", "retry", "continue", "show", "branch", "split", "erase", "other"];
   const showsAnotherChat = ["open", "jump", "private"];
   let stepped = null;
   addEventListener("click", (event) => {

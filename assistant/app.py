@@ -85,8 +85,8 @@ class App:
         caretaker = Caretaker(opened, backups, is_ending=is_ending)
         # late: `ask` and `doctor` never load Gradio
         from assistant.guard import Guard
+        from assistant.ui.check import TargetCheck
         from assistant.ui.page import build_page, upload_folder
-        from assistant.ui.settings_tab import TargetCheck
 
         private = Store(Database(None))
         conversations = Conversations(store, private=private, choose=self._choose)

@@ -22,6 +22,8 @@ POLICY = (
 )
 # An uploaded page or drawing that is opened by its own address runs nothing and has no origin.
 FILE_POLICY = b"default-src 'none'; sandbox; form-action 'none'; frame-ancestors 'none'"
+# A script, style or font obeys the policy of the page that loads it; opened by its own address it gets nothing.
+ASSET_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 # Only names that both Chromium and Qt's know: each says of every other that it is unknown.
 _PERMISSIONS = b"camera=(), microphone=(), geolocation=(), display-capture=(), serial=(), hid=(), midi=()"
 _ALWAYS = (
@@ -34,6 +36,10 @@ _OF_A_PAGE = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", _PERMISSIONS),
     (b"x-frame-options", b"DENY"),
+)
+_OF_AN_ASSET = (
+    (b"cache-control", b"private, max-age=31536000, immutable"),  # its name holds a hash; the rest may change
+    (b"content-security-policy", ASSET_POLICY),
 )
 
 _HEADERS_OUT = frozenset(
@@ -80,9 +86,9 @@ def sealed(headers: list[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, b
             (b"content-type", b"application/octet-stream"),
             (b"content-disposition", names[0] if names else b"attachment"),
         ]
+    if path.startswith("/assets/"):
+        return [*headers, *_OF_AN_ASSET, *_ALWAYS]
     policy = (b"content-security-policy", FILE_POLICY if is_file else POLICY)
-    if path.startswith("/assets/"):  # these names hold a hash of what they name; the rest may change, or is private
-        return [*headers, (b"cache-control", b"private, max-age=31536000, immutable"), policy, *_ALWAYS]
     return [*headers, (b"cache-control", b"no-store"), policy, *_ALWAYS, *_OF_A_PAGE]
 
 

@@ -27,6 +27,8 @@ PUT_TOGETHER = (
     "network.column.",
     "network.reason.",
     "chat.status.",
+    "connections.",
+    "thinking.",
     "chat.welcome.",
     "data.format.",
     "doctor.",

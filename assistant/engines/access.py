@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from assistant.errors import SettingsError
+from assistant.redaction import conceal
 
 KEY_MARK = "{key}"
 MOST_HEADERS = 20
@@ -55,6 +56,8 @@ def headers_from(text: str) -> tuple[tuple[str, str], ...]:
             raise SettingsError("headers.ours", name=name)
         if not value or len(value) > LONGEST_HEADER or not all(" " <= character <= "~" for character in value):
             raise SettingsError("headers.value", name=name)
+        if conceal(line) != line:  # settings are no place for it
+            raise SettingsError("headers.secret", name=name)
         if name.lower() in {given.lower() for given, _ in headers}:
             raise SettingsError("headers.twice", name=name)
         headers.append((name, value))

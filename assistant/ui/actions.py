@@ -51,7 +51,9 @@ def _versions(item: StoredMessage, siblings: tuple[str, ...], t: Translator) -> 
 
 
 def _more(item: StoredMessage, t: Translator, *, erase: StoredMessage | None = None) -> str:
+    other = link("other", item.id, t("message.other"), title=t("message.other.about")) if erase else ""
     links = [
+        other,
         link("branch", item.id, t("message.branch"), title=t("message.branch.about")),
         link("split", item.id, t("message.split"), title=t("message.split.about")),
         link("erase", (erase or item).id, t("message.erase"), classes="hearth-bad"),

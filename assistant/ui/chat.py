@@ -13,8 +13,11 @@ from assistant.conversations import Conversations
 from assistant.engines.neighbours import Neighbourhood
 from assistant.errors import HearthError
 from assistant.i18n import Translator
+from assistant.pick import NO_WISH, Pick
+from assistant.ui.check import TargetCheck
 from assistant.ui.links import as_html
 from assistant.ui.offers import Greeting
+from assistant.ui.picker import Picker, SecondOpinion, parsed
 from assistant.ui.sidebar import Sidebar
 from assistant.ui.state import PageState
 from assistant.ui.wiring import Changes, chain, wire
@@ -39,6 +42,8 @@ class ChatTab:
         neighbourhood: Neighbourhood,
         sidebar: Sidebar,
         t: Translator,
+        *,
+        check: TargetCheck,
     ) -> None:
         self._conversations, self._configuration, self._t = conversations, configuration, t
         self._sidebar = sidebar
@@ -54,6 +59,7 @@ class ChatTab:
         with gr.Column(elem_id="composer", scale=0):
             with gr.Row(elem_id="composer-asks", visible=False) as self._asks:
                 self._question = gr.Markdown(elem_id="composer-question", container=False)
+                self._other = SecondOpinion(t)
                 self._yes = gr.Button(t("message.erase"), elem_id="composer-yes", variant="stop", size="sm", scale=0)
                 self._no = gr.Button(t("sidebar.cancel"), elem_id="composer-no", size="sm", scale=0)
             with gr.Row(elem_id="composer-box", equal_height=False):
@@ -61,12 +67,15 @@ class ChatTab:
                 self._send = gr.Button(t("chat.send"), elem_id="chat-send", variant="primary", scale=0)
                 self._stop = gr.Button(t("chat.stop"), elem_id="chat-stop", variant="stop", scale=0)
             with gr.Row(elem_id="composer-foot"):
+                self.picker = Picker(configuration, t, models=check.models, reasons=check.reasons)
                 self.engine_line = gr.Markdown(engine_words(configuration, t), elem_id="engine-line", container=False)
             self._target = gr.Markdown(elem_id="chat-target", container=False)
             self._look = gr.Button("look", elem_id="look")  # pressed by transcript.js when the feed says so
         self.outputs = [
             *(self.state, self._greeting, self._notice, self.engine_line, self.text),
             *(self._asks, self._question, self._yes, self._target),
+            *self._other.outputs,
+            *self.picker.outputs,
             *sidebar.outputs,
         ]
 
@@ -81,6 +90,9 @@ class ChatTab:
         wire([self._stop.click], self._end_answer, inputs=[state])
         wire([self._sidebar.new.click], self._begin, inputs=[state, text], outputs=whole, mode="multiple")
         wire([self._yes.click], self._erase, inputs=[state], outputs=whole, mode="multiple")
+        self.picker.wire(state, self.whole, whole)
+        wire([self._other.ask.click], self._ask_other, inputs=[state, self._other.model], outputs=whole)
+        wire([self._other.model.focus], self._look_for_others, inputs=[state], outputs=self._other.outputs)
         wire([self._no.click], self._never_mind, inputs=[state, text], outputs=whole)
 
     def follow(self, *events: Any) -> None:
@@ -148,7 +160,8 @@ class ChatTab:
         try:
             page.shows_archived = False
             async with page.turning:
-                turned = await self.turn_to(page, await self._conversations.new(), unsent=text)
+                wish = page.conversation.wish if page.conversation else NO_WISH
+                turned = await self.turn_to(page, await self._conversations.new(wish), unsent=text)
         except HearthError as error:
             return self.told(error)
         return turned | await self.whole(page)
@@ -161,6 +174,20 @@ class ChatTab:
         except HearthError as error:
             return self.told(error)
         return await self.whole(page)
+
+    async def _ask_other(self, page: PageState, value: str | None) -> Changes:
+        """A second opinion: the same question to another model, whose answer stands beside the first."""
+        page.asked, message_id = "", page.asked_about
+        try:
+            if page.conversation is not None and (pick := parsed(value or "")) is not None:
+                await page.conversation.retry(message_id, pick=pick)
+        except HearthError as error:
+            return self.told(error)
+        return await self.whole(page)
+
+    async def _look_for_others(self, page: PageState) -> Changes:
+        await self.picker.look()
+        return self._other.changes(self.picker.others(page), is_asked=True)
 
     async def _never_mind(self, page: PageState, text: str) -> Changes:
         """Leaves the editing of a question, or the question whether to delete; the composer gets back what it had."""
@@ -184,6 +211,7 @@ class ChatTab:
             self._greeting: self._welcome(conversation),
             self._target: self._marks(page),
             self.engine_line: self._foot_words(conversation),
+            **self.picker.changes(page),
         }
 
     def _marks(self, page: PageState) -> str:
@@ -198,18 +226,23 @@ class ChatTab:
         return f'<span class="{chat} {target} {editing}" title="{title}"></span>'
 
     def _asking(self, page: PageState) -> Changes:
-        """The line above the composer: that an earlier question is edited, or whether to delete."""
+        """The line above the composer: that an earlier question is edited, whether to delete, which model to ask."""
         words = self._t("message.editing") if page.editing else ""
         if page.asked == "erase":
             words = self._t("message.erase.question")
+        if page.asked == "other":
+            words = self._t("message.other.question")
         return {
             self._asks: gr.update(visible=bool(words)),
             self._question: words,
             self._yes: gr.update(visible=page.asked == "erase"),
+            **self._other.changes(
+                self.picker.others(page) if page.asked == "other" else [], is_asked=page.asked == "other"
+            ),
         }
 
     def _foot_words(self, conversation: Conversation | None) -> str:
-        words = engine_words(self._configuration, self._t)
+        words = engine_words(self._configuration, self._t, conversation.wish.pick if conversation else None)
         is_private = conversation is not None and self._conversations.is_private(conversation)
         return f"{self._t('chat.private')} · {words}" if is_private else words
 
@@ -218,17 +251,15 @@ class ChatTab:
         t = self._t
         if conversation is not None and self._conversations.is_private(conversation):
             return f"# {t('chat.welcome.private')}\n\n{t('chat.welcome.private.about')}"
-        who = "endpoint" if self._configuration.target.endpoint else "starter"
+        pick = conversation.wish.pick if conversation else None
+        who = "endpoint" if self._configuration.target_of(pick).endpoint else "starter"
         return f"# {t('chat.welcome')}\n\n{t(f'chat.welcome.{who}')}"
 
 
-def engine_words(configuration: Configuration, t: Translator) -> str:
-    """One line of Markdown that says who answers, and from where; as code, or the address would become a link."""
-    target = configuration.target
-    if not target.endpoint:
-        return t("engine.embedded")
-    model = _as_code(target.model) if target.model else t("engine.first-model")
-    return t("engine.endpoint", model=model, endpoint=_as_code(target.endpoint))
+def engine_words(configuration: Configuration, t: Translator, pick: Pick | None = None) -> str:
+    """One line of Markdown that says from where answers come; as code, or the address would become a link."""
+    endpoint = configuration.target_of(pick).endpoint
+    return t("engine.endpoint", endpoint=_as_code(endpoint)) if endpoint else t("engine.embedded")
 
 
 def _as_code(name: str) -> str:

@@ -43,7 +43,7 @@ class Commands:
         if await self._sidebar.act(page, verb, what):
             return await self._sidebar.changes(page)
         changes: Changes = {}
-        if verb in ("edit", "erase"):
+        if verb in ("edit", "erase", "other"):
             changes = self._ask_first(page, verb, what)
         elif (turned := await self._turn(page, verb, what, unsent)) is not None:
             changes = {self._tabs: gr.update(selected="chat")} | turned
@@ -83,15 +83,15 @@ class Commands:
                 return None
 
     def _ask_first(self, page: PageState, verb: str, what: str) -> Changes:
-        """Puts an earlier question into the composer, or asks whether to delete; nothing where there is no such
-        message, or an answer runs that might be about it."""
+        """Puts an earlier question into the composer, or asks whether to delete, or which other model should answer;
+        nothing where there is no such message, or an answer runs that might be about it."""
         found = page.conversation.message(what) if page.conversation else None
         if found is None or page.conversation is None or page.conversation.is_running:
             return {}
         if verb == "edit":
             page.editing, page.asked = what, ""
             return {self._chat.text: found.message.text}
-        page.asked, page.asked_about = "erase", what
+        page.asked, page.asked_about = ("other" if verb == "other" else "erase"), what
         return {self._chat.state: page}
 
     async def _jump(self, page: PageState, message_id: str) -> None:

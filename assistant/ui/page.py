@@ -26,13 +26,14 @@ from assistant.ui import scripts, theme
 from assistant.ui.backups_page import BackupsPage
 from assistant.ui.banner import Banner
 from assistant.ui.chat import ChatTab
+from assistant.ui.check import TargetCheck
 from assistant.ui.commands import Commands
 from assistant.ui.data_page import DataPage
 from assistant.ui.export import Downloads
 from assistant.ui.feed import Feed
 from assistant.ui.network_page import NetworkPage
 from assistant.ui.queue import PageQueue
-from assistant.ui.settings_tab import SettingsTab, TargetCheck
+from assistant.ui.settings_tab import SettingsTab
 from assistant.ui.shelf import Shelf
 from assistant.ui.sidebar import Sidebar
 from assistant.ui.wiring import wire
@@ -83,7 +84,7 @@ def build_page(
         banner = Banner(caretaker, lambda: conversations.unsaved, t)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(t("tab.chat"), elem_id="tab-chat", id="chat", scale=1):
-                chat = ChatTab(conversations, configuration, neighbourhood, sidebar, t)
+                chat = ChatTab(conversations, configuration, neighbourhood, sidebar, t, check=check)
             with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:  # noqa: SIM117
                 with gr.Tabs(elem_id="settings-pages") as pages:
                     with gr.Tab(t("settings.general"), elem_id="page-general", id="general") as general:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
 import gradio as gr
@@ -17,9 +15,10 @@ from assistant.engines.probe import Findings
 from assistant.errors import HearthError
 from assistant.i18n import Translator
 from assistant.keyrings import KeyringName
-from assistant.known_models import Known
 from assistant.settings import Settings
 from assistant.ui.chat import engine_words
+from assistant.ui.check import TargetCheck
+from assistant.ui.connections import CHOSEN, PREFIX, Connections
 from assistant.ui.links import as_html
 from assistant.ui.offers import Search
 from assistant.ui.theme import theme_mark
@@ -27,21 +26,10 @@ from assistant.ui.wiring import Changes, chain, wire
 from assistant.visible import visible
 
 KEY, PLACE = "api_key", "key_place"
-ELSEWHERE = ("version", "offline", "declined")  # what is not set here
+ELSEWHERE = ("version", "offline", "declined", "connections")  # what is not set here
 FIELDS = tuple(name for name in Settings.model_fields if name not in ELSEWHERE)
 
 Field = gr.Textbox | gr.Dropdown | gr.Radio | gr.Number | gr.Checkbox
-
-
-@dataclass(frozen=True)
-class TargetCheck:
-    """What the tab may ask about an endpoint: `test` says what was found, first of the answer and then of the model's
-    abilities; `models` gives the ids it offers; `tested` what an earlier test of an address and a model found.
-    None raises; an endpoint that does not answer has no models."""
-
-    test: Callable[[Target], AsyncGenerator[Findings]]
-    models: Callable[[Target], Awaitable[list[str]]]
-    tested: Callable[[str, str], Known | None]
 
 
 class SettingsTab:
@@ -82,6 +70,7 @@ class SettingsTab:
         t = self._t
         gr.Markdown(f"## {t('settings.engine')}\n\n{t('settings.engine.about')}", container=False)
         self.search = Search(self._configuration, self._neighbourhood, t)
+        self.connections = Connections(self._configuration, t)
         inputs: dict[str, Field] = {"endpoint": make_field("endpoint", t)}
         inputs[KEY] = gr.Textbox(
             label=t("settings.api_key"), info=t("settings.api_key.help"), elem_id="settings-api-key", type="password"
@@ -95,15 +84,18 @@ class SettingsTab:
         inputs[PLACE] = gr.Radio(
             label=t("settings.key_place"), info=t("settings.key_place.help"), elem_id="settings-key-place"
         )
-        return inputs | {"model": make_field("model", t)}
+        return inputs | {"model": make_field("model", t)} | self.connections.fields()
 
     def wire(self, blocks: gr.Blocks, *tabs: gr.Tab) -> None:
         """Ties the handlers to the page. `tabs` are those that lead here: the form is filled when one is opened first,
         which may wait for the system's keyring, and the models are asked for each time."""
-        form = list(self._inputs.values())
+        form = self._asked_for()
         sharing = [self._share_row, self._share_line, self._share]
         results = [self._result, self._abilities]
-        whole = [*form, self._key_line, self._remove, *sharing, *results, self._theme_mark, self._engine_line]
+        saved = self.connections
+        listed = [saved.row, saved.list, saved.remove]
+        about = [self._key_line, self._remove, *sharing, *listed]
+        whole = [*self._inputs.values(), *about, *results, self._theme_mark, self._engine_line]
         model = self._inputs["model"]
         blurs = [field.blur for name in ("endpoint", KEY) if isinstance(field := self._inputs[name], gr.Textbox)]
         wire([blocks.load], self._followers, outputs=[self._theme_mark, self._engine_line])
@@ -115,27 +107,33 @@ class SettingsTab:
         )
         chain(opened, self._offer_models, inputs=form, outputs=[model])
         wire(blurs, self._offer_models, inputs=form, outputs=[model])
+        chosen = wire([saved.list.input], self._choose, inputs=[saved.list], outputs=whole)
+        chain(chosen, self._offer_models, inputs=form, outputs=[model])
+        wire([saved.remove.click], self._forget, inputs=[saved.list], outputs=whole)
         wire([self._save.click], self._store, inputs=form, outputs=whole)
         wire([self._test.click], self._try_out, inputs=form, outputs=whole)
         wire(blurs, self._offer_to_share, inputs=form, outputs=sharing)
+        owns = [field for name, field in self._inputs.items() if name.startswith(PREFIX)]
+        wire(blurs[:1], self._turn_to_own, inputs=form, outputs=owns)
         wire([self._share.click], self._share_key, inputs=form, outputs=whole)
         wire([self._remove.click], self._forget_key, inputs=form, outputs=whole)
 
     def follow(self, *events: Any) -> None:
         """After each of these, answers come from another address: the form shows it. What else was typed stays."""
-        form, model = list(self._inputs.values()), self._inputs["model"]
-        engine = [self._inputs["endpoint"], model, self._inputs[KEY], self._inputs[PLACE]]
+        form, model = self._asked_for(), self._inputs["model"]
         about = [self._key_line, self._remove, self._share_row, self._theme_mark, self._engine_line]
+        about += [self.connections.row, self.connections.list, self.connections.remove]
         for event in events:
-            followed = chain(event, self._show_target, inputs=[self._is_filled], outputs=[*engine, *about])
+            followed = chain(
+                event, self._show_target, inputs=[self._is_filled], outputs=[*self._inputs.values(), *about]
+            )
             chain(followed, self._offer_models, inputs=form, outputs=[model])
 
     def _show_target(self, is_filled: bool) -> Changes:  # noqa: FBT001  # Gradio's call
         if not is_filled:
             return self._followers()
         settings = self._configuration.settings
-        fields = {self._inputs["endpoint"]: settings.endpoint, self._inputs["model"]: settings.model}
-        return fields | self._key_state() | self._followers()
+        return self._of(settings.endpoint, settings.model) | self._followers()
 
     def _show(self, is_filled: bool) -> Changes:  # noqa: FBT001  # Gradio's call
         if is_filled:
@@ -157,14 +155,38 @@ class SettingsTab:
 
     def _fill(self) -> Changes:
         values = self._configuration.settings.model_dump()
-        return {self._inputs[name]: values[name] for name in FIELDS} | self._key_state()
+        general = {self._inputs[name]: values[name] for name in FIELDS}
+        return general | self._of(values["endpoint"], values["model"])
 
-    def _key_state(self) -> Changes:
-        """What is said about the saved address's key, and where one can be kept. May wait for the system's keyring."""
-        place, keyring = (
-            self._configuration.key_place(self._configuration.settings.endpoint),
-            self._configuration.keyring(),
-        )
+    def _of(self, endpoint: str, model: str) -> Changes:
+        """The part of the form that is about a server, as it was saved."""
+        fields = {"endpoint": endpoint, "model": model} | self.connections.values(endpoint)
+        shown = {self._inputs[name]: value for name, value in fields.items()}
+        return shown | self.connections.shown(endpoint) | self._key_state(endpoint)
+
+    def _choose(self, endpoint: str) -> Changes:
+        """Another of the saved servers, to be used with Save, or to be looked at."""
+        found = self._configuration.connection(endpoint)
+        return self._of(endpoint, found.model if found else "") | {self._result: "", self._abilities: ""}
+
+    def _turn_to_own(self, *values: Any) -> Changes:
+        """What goes to one server stays there when another address is typed over its own."""
+        form = self._form(values)
+        if self.connections.is_elsewhere(form):
+            return {self._inputs[name]: value for name, value in self.connections.values(form["endpoint"]).items()}
+        return {self._inputs[f"{PREFIX}name"]: gr.skip()}
+
+    def _forget(self, endpoint: str) -> Changes:
+        try:
+            self._configuration.forget(endpoint)
+        except HearthError as error:
+            return self._failed(error)
+        said = _sentences([self._t("connections.removed")], "good")
+        return self._fill() | self._followers() | {self._result: said}
+
+    def _key_state(self, endpoint: str) -> Changes:
+        """What is said about an address's key, and where one can be kept. May wait for the system's keyring."""
+        place, keyring = self._configuration.key_place(endpoint), self._configuration.keyring()
         offered = [(self._place_words(name, keyring), name) for name in ("keyring", "file", "session")]
         return {
             self._inputs[KEY]: "",
@@ -187,7 +209,9 @@ class SettingsTab:
         wanted = form[PLACE] or "session"
         sharing = self._offer_to_share(*values)
         try:
-            place = self._configuration.save(changes, api_key=form[KEY], key_place=wanted)
+            place = self._configuration.save(
+                changes, api_key=form[KEY], key_place=wanted, own=self.connections.typed(form)
+            )
         except HearthError as error:
             return self._failed(error)
         said = ["settings.saved.run-only" if self._configuration.this_run.endpoint else "settings.saved"]
@@ -254,18 +278,24 @@ class SettingsTab:
 
     def _forget_key(self, *values: Any) -> Changes:
         try:
-            self._configuration.remove_key(self._form(values)["endpoint"])
+            endpoint = self._form(values)["endpoint"]
+            self._configuration.remove_key(endpoint)
         except HearthError as error:
             return self._failed(error)
-        return self._key_state() | {self._result: _sentences([self._t("settings.key.removed")], "good")}
+        return self._key_state(endpoint) | {self._result: _sentences([self._t("settings.key.removed")], "good")}
 
     def _target(self, values: tuple[Any, ...]) -> Target:
         form = self._form(values)
-        return self._configuration.resolve(form["endpoint"], form["model"], form[KEY])
+        typed = self._configuration.drawn_up(form["endpoint"], form["model"], self.connections.typed(form))
+        return self._configuration.resolve(form["endpoint"], form["model"], form[KEY], typed)
+
+    def _asked_for(self) -> list[Any]:
+        """What `_form` takes."""
+        return [*self._inputs.values(), self.connections.list]
 
     def _form(self, values: tuple[Any, ...]) -> dict[str, Any]:
         """The form by field name; an emptied text is "" and not None."""
-        form = dict(zip(self._inputs, values, strict=True))
+        form = dict(zip((*self._inputs, CHOSEN), values, strict=True))
         return form | {name: form[name] or "" for name in ("endpoint", "model", "system_prompt", KEY)}
 
     def _failed(self, error: HearthError) -> Changes:

@@ -10,8 +10,11 @@ from assistant.conversation import Conversation
 
 LISTED = 60
 
+Offered = tuple[tuple[str, str], ...]
+"""Models that can be picked, each with its words and its value."""
+
 FormOfChat = Literal["rename", "move", "export"]
-Question = Literal["", "rename", "move", "export", "erase"]
+Question = Literal["", "rename", "move", "export", "erase", "other"]
 
 
 @dataclass
@@ -22,6 +25,7 @@ class PageState:
     conversation: Conversation | None = None
     editing: str = ""
     target: str = ""  # a message that was jumped to
+    offered: Offered = ()
     turns: int = 0  # how often another chat was shown: what the scripts are told may come late, and out of order
     query: str = ""
     listed: int = LISTED
@@ -37,5 +41,5 @@ class PageState:
         """Shows a chat from its end."""
         self.conversation, self.editing, self.target = conversation, "", ""
         self.turns += 1
-        if self.asked == "erase":
+        if self.asked in ("erase", "other"):
             self.asked = ""

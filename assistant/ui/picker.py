@@ -1,0 +1,191 @@
+"""The model picker below the composer: who answers this chat, and how long it may think."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import gradio as gr
+
+from assistant.configuration import Configuration, Target
+from assistant.conversation import Conversation
+from assistant.errors import HearthError
+from assistant.i18n import Translator
+from assistant.pick import NO_WISH, THINKING, Pick, Thinking, Wish
+from assistant.settings import Connection
+from assistant.ui.state import Offered, PageState
+from assistant.ui.wiring import Changes, chain, wire
+from assistant.visible import visible
+
+LOOK_SECONDS = 4.0
+MOST_OF_ONE = 500  # models of one server: gateways list hundreds
+FOLLOWS = ""  # the value of "as in Settings"
+
+
+class Picker:
+    """Laid out in the Blocks that is open. `models` gives what an endpoint offers, `reasons` whether a model is known
+    to think before it answers. No server is asked for its models before the list is opened."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        t: Translator,
+        *,
+        models: Callable[[Target], Awaitable[list[str]]],
+        reasons: Callable[[Target], bool],
+    ) -> None:
+        self._configuration, self._t = configuration, t
+        self._models, self._reasons = models, reasons
+        self._listed: dict[str, tuple[str, ...]] = {}
+        offered = self._offered(NO_WISH)
+        self.model = gr.Dropdown(
+            choices=list(offered),
+            value=FOLLOWS,
+            label=t("picker.label"),
+            show_label=False,
+            container=False,
+            elem_id="model-picker",
+        )
+        self.thinking = gr.Dropdown(
+            choices=[(t(f"thinking.{thinking or 'own'}"), thinking) for thinking in THINKING],
+            value="",
+            label=t("thinking.label"),
+            show_label=False,
+            container=False,
+            filterable=False,
+            visible=False,
+            elem_id="thinking-picker",
+        )
+        self.outputs = [self.model, self.thinking]
+
+    def wire(self, state: gr.State, whole: Callable[[PageState], Awaitable[Changes]], outputs: Sequence[Any]) -> None:
+        """Ties the handlers to the page; `whole` gives the page as it is after a change."""
+        picked = wire([self.model.input], self._pick, inputs=[state, self.model], mode="always_last")
+        thought = wire([self.thinking.input], self._think, inputs=[state, self.thinking], mode="always_last")
+        for event in (picked, thought):
+            chain(event, whole, inputs=[state], outputs=outputs)
+        wire([self.model.focus], self._look, inputs=[state], outputs=[self.model])
+
+    def changes(self, page: PageState) -> Changes:
+        """What the two lists show for the page's chat."""
+        conversation = page.conversation
+        wish = conversation.wish if conversation else NO_WISH
+        target = self._configuration.target_of(wish.pick)
+        return {
+            self.model: self._update(page),
+            self.thinking: gr.update(value=wish.thinking, visible=self._may_think(target, conversation)),
+        }
+
+    def others(self, page: PageState) -> list[tuple[str, str]]:
+        """What can give a second opinion in the page's chat, as words and as the value that `parsed` takes."""
+        wish = page.conversation.wish if page.conversation else NO_WISH
+        return [choice for choice in self._offered(wish) if choice[1] != FOLLOWS]
+
+    async def look(self) -> None:
+        """Asks every saved server for its models. One that does not answer in time keeps those it had."""
+        connections = self._places()
+        found = await asyncio.gather(*(self._list(each.endpoint) for each in connections))
+        for connection, models in zip(connections, found, strict=True):
+            if models:
+                self._listed[connection.endpoint] = tuple(models[:MOST_OF_ONE])
+
+    async def _list(self, endpoint: str) -> list[str]:
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                return await self._models(self._configuration.target_of(Pick(endpoint, "")))
+        except (TimeoutError, HearthError):
+            return []
+
+    async def _look(self, page: PageState) -> Changes:
+        await self.look()
+        return {self.model: self._update(page)}
+
+    async def _pick(self, page: PageState, value: str | None) -> None:
+        if page.conversation is not None and value is not None:
+            wish = Wish(parsed(value), page.conversation.wish.thinking)
+            await page.conversation.ask_for(wish)
+
+    async def _think(self, page: PageState, thinking: Thinking) -> None:
+        if page.conversation is not None and thinking in THINKING:
+            await page.conversation.ask_for(Wish(page.conversation.wish.pick, thinking))
+
+    def _update(self, page: PageState) -> Any:
+        """The list goes to the page only where it is another: a gateway's is long."""
+        wish = page.conversation.wish if page.conversation else NO_WISH
+        value, offered = FOLLOWS if wish.pick is None else packed(wish.pick), self._offered(wish)
+        if offered == page.offered:
+            return gr.update(value=value)
+        page.offered = offered
+        return gr.update(choices=list(offered), value=value)
+
+    def _offered(self, wish: Wish) -> Offered:
+        default = self._configuration.target
+        picks = [] if self._configuration.this_run.endpoint is not None else [Pick("", "")]
+        for connection in self._places():
+            models = (connection.model, *self._listed.get(connection.endpoint, ()))
+            picks += [Pick(connection.endpoint, model) for model in dict.fromkeys(models) if model or len(models) == 1]
+        if wish.pick is not None:
+            picks.append(wish.pick)
+        follows = self._t("picker.default", model=self._name(Pick(default.endpoint, default.model)))
+        return ((follows, FOLLOWS), *((self._name(pick), packed(pick)) for pick in dict.fromkeys(picks)))
+
+    def _places(self) -> tuple[Connection, ...]:
+        """The servers that can be picked from: in a run that the command line gave an endpoint, that one."""
+        run = self._configuration.this_run.endpoint
+        return self._configuration.connections if run is None else (Connection(endpoint=run),) if run else ()
+
+    def _name(self, pick: Pick) -> str:
+        if not pick.endpoint:
+            return self._t("picker.built-in")
+        connection = self._configuration.connection(pick.endpoint)
+        place = connection_name(connection or Connection(endpoint=pick.endpoint))
+        return visible(f"{pick.model or self._t('engine.first-model')} · {place}")
+
+    def _may_think(self, target: Target, conversation: Conversation | None) -> bool:
+        """Whether the model was seen to think, in a test or in this chat."""
+        said = conversation.settled[-8:] if conversation else ()
+        return self._reasons(target) or any(
+            item.message.reasoning and item.model == target.model for item in said if item.model
+        )
+
+
+class SecondOpinion:
+    """Which other model should answer a question too. Laid out in the row that is open."""
+
+    def __init__(self, t: Translator) -> None:
+        self.model = gr.Dropdown(
+            label=t("message.other.question"), show_label=False, container=False, elem_id="other-model", visible=False
+        )
+        self.ask = gr.Button(
+            t("message.other.ask"), elem_id="other-ask", variant="primary", size="sm", scale=0, visible=False
+        )
+        self.outputs = [self.model, self.ask]
+
+    def changes(self, choices: Sequence[tuple[str, str]], *, is_asked: bool) -> Changes:
+        """Shows the question with these choices, or takes it away."""
+        return {
+            self.model: gr.update(choices=list(choices), visible=is_asked),
+            self.ask: gr.update(visible=is_asked),
+        }
+
+
+def connection_name(connection: Connection) -> str:
+    """What a person calls a server: the name it was given, else its host and port."""
+    return connection.name or urlsplit(connection.endpoint).netloc
+
+
+def packed(pick: Pick) -> str:
+    """A pick as the value of a choice."""
+    return json.dumps([pick.endpoint, pick.model])
+
+
+def parsed(value: str) -> Pick | None:
+    """What `packed` made; None for FOLLOWS and for what is no pick."""
+    try:
+        endpoint, model = json.loads(value)
+    except ValueError:
+        return None
+    return Pick(str(endpoint), str(model))
