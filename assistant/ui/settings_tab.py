@@ -120,13 +120,11 @@ class SettingsTab:
 
     def follow(self, *events: Any) -> None:
         """After each of these, answers come from another address: the form shows it. What else was typed stays."""
-        form, model = self._asked_for(), self._inputs["model"]
+        form, model, fields = self._asked_for(), self._inputs["model"], list(self._inputs.values())
         about = [self._key_line, self._remove, self._share_row, self._theme_mark, self._engine_line]
         about += [self.connections.row, self.connections.list, self.connections.remove]
         for event in events:
-            followed = chain(
-                event, self._show_target, inputs=[self._is_filled], outputs=[*self._inputs.values(), *about]
-            )
+            followed = chain(event, self._show_target, inputs=[self._is_filled], outputs=[*fields, *about])
             chain(followed, self._offer_models, inputs=form, outputs=[model])
 
     def _show_target(self, is_filled: bool) -> Changes:  # noqa: FBT001  # Gradio's call
@@ -209,9 +207,8 @@ class SettingsTab:
         wanted = form[PLACE] or "session"
         sharing = self._offer_to_share(*values)
         try:
-            place = self._configuration.save(
-                changes, api_key=form[KEY], key_place=wanted, own=self.connections.typed(form)
-            )
+            own = self.connections.typed(form)
+            place = self._configuration.save(changes, api_key=form[KEY], key_place=wanted, own=own)
         except HearthError as error:
             return self._failed(error)
         said = ["settings.saved.run-only" if self._configuration.this_run.endpoint else "settings.saved"]
