@@ -15,6 +15,7 @@ from assistant.messages import Attachment, Message, parts_from_json, parts_to_js
 
 MessageStatus = Literal["streaming", "complete", "cut", "stopped", "interrupted", "failed"]
 TitledBy = Literal["nobody", "words", "engine", "person", "import"]
+Mark = Literal["pinned", "left_out"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,10 @@ class Failure:
 @dataclass(frozen=True)
 class StoredMessage:
     """A message with its place in the tree. "cut" is an answer that hit the limit of tokens, "stopped" one the person
-    ended, "interrupted" one that Hearth did not live to finish. `origin` is its name where it was brought in from."""
+    ended, "interrupted" one that Hearth did not live to finish. `origin` is its name where it was brought in from.
+
+    Of a "pinned" message the model is always sent the words, of one that is "left_out" never. `stand_in` is not None
+    where the model reads it in place of everything down to this message: a summary, or nothing; see `context`."""
 
     id: str
     parent_id: str | None
@@ -39,6 +43,8 @@ class StoredMessage:
     failure: Failure | None = None
     origin: str | None = field(default=None, compare=False)
     created_at: datetime = field(default_factory=now, compare=False)
+    mark: Mark | None = None
+    stand_in: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,13 +111,14 @@ def insert_conversation(db: sqlite3.Connection, chat: StoredConversation) -> Non
 
 
 _ADD = """
-    INSERT INTO messages (id, conversation_id, parent_id, role, parts, status, failure, model, created_at, origin)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO messages
+        (id, conversation_id, parent_id, role, parts, status, failure, model, created_at, origin, mark, stand_in)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _OR_CHANGE = """
     ON CONFLICT (id) DO UPDATE SET
         role = excluded.role, parts = excluded.parts, status = excluded.status,
-        failure = excluded.failure, model = excluded.model
+        failure = excluded.failure, model = excluded.model, mark = excluded.mark, stand_in = excluded.stand_in
 """
 
 
@@ -133,6 +140,8 @@ def save_message(
             item.model,
             as_text(item.created_at),
             item.origin,
+            item.mark,
+            None if item.stand_in is None else _clean(item.stand_in),
         ),
     )
     if item.usage is not None:
@@ -156,6 +165,8 @@ def stored_message(row: sqlite3.Row) -> StoredMessage:
         failure=Failure(**json.loads(row["failure"])) if row["failure"] else None,
         origin=row["origin"],
         created_at=datetime.fromisoformat(row["created_at"]),
+        mark=row["mark"],
+        stand_in=row["stand_in"],
     )
 
 
