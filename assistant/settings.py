@@ -17,6 +17,7 @@ from assistant.errors import SettingsError
 log = logging.getLogger(__name__)
 
 ThemeChoice = Literal["system", "light", "dark"]
+WayToMakeRoom = Literal["leave_out", "summarise"]
 THEMES: tuple[str, ...] = get_args(ThemeChoice)
 LARGEST_FILE_BYTES = 1_000_000
 
@@ -63,6 +64,11 @@ class Settings(BaseModel):
         ge=1,
         le=1_000_000,
         description="Longest answer in tokens (a token is about three quarters of a word); None: the engine's own.",
+    )
+    when_full: Literal["ask", "leave_out", "summarise"] = Field(
+        default="ask",
+        description="What happens when a chat is longer than its model can read: ask, leave out the oldest messages, or"
+        " put the model's summary in their place.",
     )
     offline: bool = Field(default=False, description="Nothing leaves this machine: foreign addresses are refused.")
     declined: tuple[Words, ...] = Field(

@@ -61,7 +61,7 @@ class Engine(Protocol):
         ...
 
     async def learn_context(self) -> None:
-        """Asks the server, once, how many that are, where it is not known. Never raises."""
+        """Asks the server, once, how many that are. Never raises."""
         ...
 
     async def count(self, messages: Sequence[Message]) -> int | None:

@@ -143,7 +143,8 @@ class _Examiner:
     async def context_tokens(self, *, is_near: bool) -> int | None:
         """The context in force, by as few pages as it takes; those of servers for one machine only where one is near."""
         paths = _PAGES_OF_CONTEXT if is_near else ("/models",)
-        seen: Pages = dict.fromkeys(_PAGES) | dict(zip(paths, await asyncio.gather(*map(self._page, paths)), strict=True))
+        pages = await asyncio.gather(*map(self._page, paths))
+        seen: Pages = dict.fromkeys(_PAGES, None) | dict(zip(paths, pages, strict=True))
         return next((tokens for read in _CONTEXTS if (tokens := read(seen, self._model))), None)
 
     async def about_server(self) -> tuple[str, int | None]:
@@ -242,7 +243,7 @@ class _Examiner:
 
 
 Pages = Mapping[str, Any]
-_PAGES = (
+_PAGES: tuple[str, ...] = (
     "/models",
     "/props",
     "/api/version",

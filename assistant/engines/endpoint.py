@@ -54,8 +54,10 @@ class EndpointEngine:
         self._reason: Reason = "engine" if kind == "embedded" else "endpoint"
         self._api_key, self._limits, self._egress = api_key, limits or Limits(), egress or Egress()
         self._wire: tuple[asyncio.AbstractEventLoop, Wire] | None = None
-        self._context_tokens, self._has_asked_for_context = context_tokens, context_tokens is not None
-        self._counts = kind == "embedded" or is_loopback(urlsplit(url).hostname or "")  # until it is seen that it cannot
+        self._context_tokens, self._has_asked_for_context = context_tokens, False
+        self._counts = kind == "embedded" or is_loopback(
+            urlsplit(url).hostname or ""
+        )  # until it is seen that it cannot
 
     @property
     def identity(self) -> EngineIdentity:
@@ -75,9 +77,10 @@ class EndpointEngine:
         if self._has_asked_for_context or not self._model:
             return
         self._has_asked_for_context = True
-        self._context_tokens = self._context_tokens or await context_in_force(
+        found = await context_in_force(
             self._url, model=self._model, api_key=self._api_key, egress=self._egress, reason=self._reason
         )
+        self._context_tokens = found or self._context_tokens
 
     async def count(self, messages: Sequence[Message]) -> int | None:
         """llama.cpp's own server does it, at its root; no other is asked twice."""
@@ -264,7 +267,7 @@ class EndpointEngine:
     def _learnt(self, error: EngineError) -> EngineError:
         """The same error: one that says how much the model can read has taught us that."""
         if isinstance(error, ContextFull) and isinstance(limit := error.values.get("limit"), int) and limit > 0:
-            self._context_tokens = limit
+            self._context_tokens, self._has_asked_for_context = limit, True
         return error
 
     def _stranger(self) -> NotCompatible:

@@ -67,7 +67,7 @@ class SettingsTab:
         with gr.Column(elem_id="settings-form", elem_classes="settings-page", visible=False) as self._column:
             self._inputs = self._lay_out_engine()
             gr.Markdown(f"## {t('settings.answers')}", container=False)
-            for name in ("system_prompt", "temperature", "max_tokens"):
+            for name in ("system_prompt", "temperature", "max_tokens", "when_full"):
                 self._inputs[name] = make_field(name, t)
             gr.Markdown(f"## {t('settings.look')}", container=False)
             self._inputs["theme"] = make_field("theme", t)

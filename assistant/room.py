@@ -1,0 +1,127 @@
+"""Room in the model's context: a turn that makes some first where its chat has become too long, and asks again where
+the engine says so."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from assistant.context import Branch, Filling, covered_count, covered_down_to, filling, next_cover
+from assistant.engines import Engine, GenerationOptions
+from assistant.errors import ContextFull, EngineError
+from assistant.events import Event, ReasoningDelta, RoomMade, SummaryBegun, TextDelta, TurnFailed
+from assistant.messages import Message, user
+from assistant.settings import Settings, WayToMakeRoom
+from assistant.summaries import engine_summary, summary_tokens
+from assistant.turn import run_turn
+
+GO_ON = "Go on with your last answer exactly where it ends. Repeat nothing of it, and do not comment."
+MOST_ATTEMPTS = 4  # each with half of what was sent before
+COUNTED_FROM = 0.5  # of the context: below, an estimate is good enough
+LEAST_TOKENS = 32
+
+
+def filled(branch: Branch, engine: Engine, settings: Settings) -> Filling:
+    """What fills the engine's context before the next question, by estimate."""
+    return filling(
+        branch,
+        settings.system_prompt,
+        model=engine.identity.model,
+        size=engine.context_tokens,
+        max_tokens=settings.max_tokens,
+    )
+
+
+async def counted(found: Filling, engine: Engine) -> Filling:
+    """The same by the engine's own count, where it has one and where it matters."""
+    if found.size is None or found.estimate < COUNTED_FROM * found.size:
+        return found
+    return replace(found, counted=await engine.count(found.prompt))
+
+
+async def answer_with_room(
+    branch: Branch,
+    engine: Engine,
+    settings: Settings,
+    *,
+    begun: Message | None = None,
+    way: WayToMakeRoom | None = None,
+) -> AsyncGenerator[Event]:
+    """Answers the branch, as `run_turn` does; goes on with `begun` where that is given. With a `way`, room is made
+    first; else where that is needed and the settings say how. RoomMade comes for each message that the chat is covered
+    down to."""
+    options = GenerationOptions(settings.temperature, settings.max_tokens)
+    is_wished = way is not None
+    way = way or (settings.when_full if settings.when_full != "ask" else None)
+    for attempt in range(MOST_ATTEMPTS):
+        found = await counted(filled(branch, engine, settings), engine)
+        if way is not None and (is_wished or attempt or found.is_over):
+            try:
+                async with aclosing(
+                    make_room(branch, engine, found, way=way, is_halved=bool(is_wished or attempt))
+                ) as made:
+                    async for event in made:
+                        yield event
+                        if isinstance(event, RoomMade):
+                            branch = covered_down_to(branch, event.down_to, event.stand_in)
+            except EngineError as error:
+                yield TurnFailed(error)
+                return
+            is_wished, found = False, await counted(filled(branch, engine, settings), engine)
+        if found.is_beyond and (way is None or next_cover(found, 0) is None):
+            yield TurnFailed(
+                _too_long(found, ContextFull("engine-context-full-by", tokens=found.tokens, limit=found.size))
+            )
+            return
+        prompt = found.prompt
+        if begun is not None:
+            prompt += [begun, *(() if engine.goes_on else (user(GO_ON),))]
+        has_begun, overflow = False, None
+        async with aclosing(run_turn(prompt, engine, options=options)) as events:
+            async for event in events:
+                if isinstance(event, TurnFailed) and isinstance(event.error, ContextFull):
+                    overflow = event.error
+                    break
+                has_begun = has_begun or isinstance(event, TextDelta | ReasoningDelta)
+                yield event
+        if overflow is None:
+            return
+        can_go_on = way is not None and not has_begun and next_cover(found, 0) is not None
+        if not can_go_on or attempt == MOST_ATTEMPTS - 1:
+            yield TurnFailed(_too_long(found, overflow))
+            return
+
+
+async def make_room(
+    branch: Branch, engine: Engine, found: Filling, *, way: WayToMakeRoom, is_halved: bool
+) -> AsyncGenerator[SummaryBegun | RoomMade]:
+    """Covers the oldest exchanges, down to half of the context (or, `is_halved`, of what is sent now, if that is less),
+    so that the next time is far. Nothing comes where nothing can be covered. Raises EngineError where there is to be a
+    summary and the engine makes none; then nothing is covered."""
+    scale = found.tokens / found.estimate if found.estimate else 1.0
+    most = (found.size - found.reserve) // 2 if found.size else found.tokens // 2
+    if is_halved:
+        most = min(most, found.tokens // 2)
+    if way == "summarise":
+        most -= summary_tokens(found.size)
+    count = next_cover(found, round(max(most, LEAST_TOKENS) / scale))
+    if count is None:
+        return
+    stand_in = ""
+    if way == "summarise":
+        yield SummaryBegun()
+        covered = covered_count(branch)
+        stand_in = await engine_summary(
+            [share for share in found.shares[:count] if share.fate == "sent" and not share.is_pinned and share.tokens],
+            engine,
+            size=found.size,
+            system=found.system.message if found.system else None,
+            earlier=(branch[covered - 1].stand_in or "") if covered else "",
+        )
+    yield RoomMade(branch[count - 1].id, stand_in)
+
+
+def _too_long(found: Filling, overflow: ContextFull) -> ContextFull:
+    """The same error, or one that offers no way that would not help."""
+    return overflow if next_cover(found, 0) is not None else ContextFull("engine-question-too-long")
