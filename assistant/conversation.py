@@ -69,6 +69,7 @@ class Conversation:
         self._rows: tuple[StoredMessage, ...] = ()  # what the running answer is saved as
         self._task: asyncio.Task[None] | None = None
         self._aside: asyncio.Task[None] | None = None  # a title or a summary is being made
+        self._filled: tuple[object, object, Filling] | None = None  # of which messages, by what, and the result
         self._drafting = asyncio.Lock()
         self._ending: MessageStatus = "stopped"
         self._stop = asyncio.Event()
@@ -118,7 +119,11 @@ class Conversation:
     def filling(self) -> Filling:
         """What fills the model's context before the next question, by estimate. For any thread."""
         choice = self._choose()
-        return filled(self.settled, choice.engine, choice.settings)
+        engine, settled = choice.engine, self.settled
+        known = (engine.context_tokens, engine.identity.model, choice.settings)
+        if self._filled is None or self._filled[0] is not settled or self._filled[1] != known:
+            self._filled = (settled, known, filled(settled, engine, choice.settings))
+        return self._filled[2]
 
     async def counted_filling(self) -> Filling:
         """The same, by the engine's own count where it has one."""

@@ -51,16 +51,14 @@ async def answer_with_room(
     """Answers the branch, as `run_turn` does; goes on with `begun` where that is given. With a `way`, room is made
     first; else where that is needed and the settings say how. RoomMade comes for each message that the chat is covered
     down to."""
-    options = GenerationOptions(settings.temperature, settings.max_tokens)
     is_wished = way is not None
     way = way or (settings.when_full if settings.when_full != "ask" else None)
     for attempt in range(MOST_ATTEMPTS):
         found = await counted(filled(branch, engine, settings), engine)
         if way is not None and (is_wished or attempt or found.is_over):
+            is_halved, is_wished = bool(is_wished or attempt), False
             try:
-                async with aclosing(
-                    make_room(branch, engine, found, way=way, is_halved=bool(is_wished or attempt))
-                ) as made:
+                async with aclosing(make_room(branch, engine, found, way=way, is_halved=is_halved)) as made:
                     async for event in made:
                         yield event
                         if isinstance(event, RoomMade):
@@ -68,29 +66,36 @@ async def answer_with_room(
             except EngineError as error:
                 yield TurnFailed(error)
                 return
-            is_wished, found = False, await counted(filled(branch, engine, settings), engine)
-        if found.is_beyond and (way is None or next_cover(found, 0) is None):
-            yield TurnFailed(
-                _too_long(found, ContextFull("engine-context-full-by", tokens=found.tokens, limit=found.size))
-            )
+            found = await counted(filled(branch, engine, settings), engine)
+        can_cover = next_cover(found, 0) is not None
+        if found.is_beyond and not (way and can_cover):
+            yield TurnFailed(_overflow(found) if can_cover else ContextFull("engine-question-too-long"))
             return
-        prompt = found.prompt
-        if begun is not None:
-            prompt += [begun, *(() if engine.goes_on else (user(GO_ON),))]
         has_begun, overflow = False, None
-        async with aclosing(run_turn(prompt, engine, options=options)) as events:
+        async with aclosing(_turn(found, engine, settings, begun)) as events:
             async for event in events:
                 if isinstance(event, TurnFailed) and isinstance(event.error, ContextFull):
-                    overflow = event.error
-                    break
-                has_begun = has_begun or isinstance(event, TextDelta | ReasoningDelta)
-                yield event
+                    overflow = event
+                else:
+                    has_begun = has_begun or isinstance(event, TextDelta | ReasoningDelta)
+                    yield event
         if overflow is None:
             return
-        can_go_on = way is not None and not has_begun and next_cover(found, 0) is not None
-        if not can_go_on or attempt == MOST_ATTEMPTS - 1:
-            yield TurnFailed(_too_long(found, overflow))
+        if not (way and can_cover) or has_begun or attempt == MOST_ATTEMPTS - 1:
+            yield overflow if can_cover else TurnFailed(ContextFull("engine-question-too-long"))
             return
+
+
+def _turn(found: Filling, engine: Engine, settings: Settings, begun: Message | None) -> AsyncGenerator[Event]:
+    prompt = found.prompt
+    if begun is not None:
+        prompt += [begun, *(() if engine.goes_on else (user(GO_ON),))]
+    return run_turn(prompt, engine, options=GenerationOptions(settings.temperature, settings.max_tokens))
+
+
+def _overflow(found: Filling) -> ContextFull:
+    """Said before the engine is asked: some servers would leave out the beginning without a word."""
+    return ContextFull("engine-context-full-by", tokens=found.tokens, limit=found.size)
 
 
 async def make_room(
@@ -120,8 +125,3 @@ async def make_room(
             earlier=(branch[covered - 1].stand_in or "") if covered else "",
         )
     yield RoomMade(branch[count - 1].id, stand_in)
-
-
-def _too_long(found: Filling, overflow: ContextFull) -> ContextFull:
-    """The same error, or one that offers no way that would not help."""
-    return overflow if next_cover(found, 0) is not None else ContextFull("engine-question-too-long")

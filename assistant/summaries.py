@@ -20,7 +20,7 @@ REQUEST = (
     " numbers, decisions, what I want and what is still open. Write it in the language of the conversation, as plain"
     " text and as short as it can be. Answer with the summary alone."
 )
-REQUEST_TOKENS = 120
+REQUEST_TOKENS = 90
 LARGEST_TOKENS, SMALLEST_TOKENS = 800, 64
 MOST_ROUNDS = 4  # a chat that is many times the context is read in excerpts
 SMALLEST_EXCERPT = 120
@@ -38,9 +38,9 @@ async def engine_summary(
     """The engine's summary of these messages and of what an `earlier` summary says. A prompt that begins as the chat's
     own does is not read anew. Raises EngineError, and then there is none."""
     longest = summary_tokens(size)
-    room = (size or 1_000_000) - 2 * longest - REQUEST_TOKENS
+    room = (size or 1_000_000) - longest - REQUEST_TOKENS
     summary = earlier
-    for messages in _rounds(shares, max(room, SMALLEST_TOKENS)):
+    for messages in _rounds(shares, room, longest=longest, has_begun=bool(earlier)):
         before = [user(f"{SUMMARY}\n\n{summary}")] if summary else []
         prompt = _in_turns([*([system] if system else []), *before, *messages])
         summary = await _said([*prompt, user(REQUEST)], engine, longest=longest)
@@ -66,19 +66,22 @@ async def _said(prompt: Sequence[Message], engine: Engine, *, longest: int) -> s
     return said.strip()[: longest * 8]
 
 
-def _rounds(shares: Sequence[Share], room: int) -> Iterator[list[Message]]:
-    """The messages in portions of at most `room` tokens, the long ones cut where there are too many portions."""
+def _rounds(shares: Sequence[Share], room: int, *, longest: int, has_begun: bool) -> Iterator[list[Message]]:
+    """The messages in portions of at most `room` tokens, less those of the summary that comes before all but the first;
+    the long ones cut where there would be too many portions."""
     total = sum(share.tokens for share in shares)
-    part = min(1.0, MOST_ROUNDS * room / total) if total else 1.0
+    least = max(room - longest, SMALLEST_TOKENS)
+    part = min(1.0, MOST_ROUNDS * least / total) if total else 1.0
     portion: list[Message] = []
     filled = 0
+    room = least if has_begun else max(room, SMALLEST_TOKENS)
     for share in shares:
-        kept = min(part, room / max(share.tokens, 1))
+        kept = min(part, least / max(share.tokens, 1))
         message = share.message if kept >= 1 else _excerpt(share.message, kept)
         tokens = round(share.tokens * min(kept, 1.0))
         if portion and filled + tokens > room:
             yield portion
-            portion, filled = [], 0
+            portion, filled, room = [], 0, least
         portion.append(message)
         filled += tokens
     if portion:

@@ -141,7 +141,7 @@ class _Examiner:
         self._limit = "max_tokens"
 
     async def context_tokens(self, *, is_near: bool) -> int | None:
-        """The context in force, by as few pages as it takes; those of servers for one machine only where one is near."""
+        """The context in force, by as few pages as it takes; those of servers for one machine where one is near."""
         paths = _PAGES_OF_CONTEXT if is_near else ("/models",)
         pages = await asyncio.gather(*map(self._page, paths))
         seen: Pages = dict.fromkeys(_PAGES, None) | dict(zip(paths, pages, strict=True))
