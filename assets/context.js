@@ -89,10 +89,10 @@
     if (origin) { origin.disabled = true; origin.textContent = shown?.words.working ?? "…"; }
     const asked = chat();
     try {
-      const answer = await fetch(`/context/${asked}`, {
+      const answer = await fetch("/context", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
-        body: JSON.stringify(order),
+        body: JSON.stringify({ chat: asked, ...order }),
       });
       const state = await answer.json().catch(() => ({}));
       if (!answer.ok) throw new Error(state.error ?? window.hearth.words.contextFailed);
@@ -208,7 +208,7 @@
   };
   const foot = () => {
     const { words } = shown;
-    const place = made("footer", "context-foot");
+    const place = made("div", "context-foot"); // Gradio hides every footer
     if (shown.reserve) place.append(made("p", "context-quiet", shown.reserve));
     const ways = made("div", "context-ways");
     if (shown.rows.length > 8) {

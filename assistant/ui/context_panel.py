@@ -48,8 +48,8 @@ def gauge(found: Filling, t: Translator, *, asks: bool) -> dict[str, Any]:
 
 
 class ContextPanel:
-    """Serves `/context/CHAT`: as GET what fills the context, as POST something to do about it, and then the same. The
-    JSON holds words as they are, which context.js puts in as text."""
+    """Serves `/context/CHAT`, what fills the context, and takes by POST to `/context` something to do about it, which
+    gives the same. The JSON holds words as they are, which context.js puts in as text."""
 
     def __init__(self, conversations: Conversations, configuration: Configuration, t: Translator) -> None:
         self._conversations, self._configuration, self._t = conversations, configuration, t
@@ -57,7 +57,7 @@ class ContextPanel:
     def add_to(self, app: FastAPI) -> None:
         """Adds the routes. They are safe behind the guard only."""
         app.add_api_route("/context/{chat}", self._show, methods=["GET"])
-        app.add_api_route("/context/{chat}", self._do, methods=["POST"])
+        app.add_api_route("/context", self._do, methods=["POST"])
 
     def gauge(self, conversation: Conversation) -> dict[str, Any]:
         """The gauge of a chat. For any thread."""
@@ -73,9 +73,9 @@ class ContextPanel:
             return self._refused(f"{error.message_in(self._t)} {error.hint_in(self._t)}", 503)
         return JSONResponse(await asyncio.to_thread(self._drawn, conversation, found))
 
-    async def _do(self, chat: str, wish: _Wish) -> Response:
+    async def _do(self, wish: _Wish) -> Response:
         try:
-            conversation = await self._conversations.open(chat)
+            conversation = await self._conversations.open(wish.chat)
             if conversation is None:
                 return self._refused(self._t("chat.gone"), 404)
             match wish.do:
@@ -91,7 +91,7 @@ class ContextPanel:
                     await asyncio.to_thread(self._configuration.choose_when_full, wish.value)
         except HearthError as error:
             return self._refused(f"{error.message_in(self._t)} {error.hint_in(self._t)}", 503)
-        return await self._show(chat)
+        return await self._show(wish.chat)
 
     def _refused(self, why: str, status: int) -> Response:
         return JSONResponse({"error": why.strip()}, status)
@@ -101,12 +101,12 @@ class ContextPanel:
         total = _count(found)
         head = t("context.head.unknown", count=total)
         if found.size is not None:
-            percent = round(100 * found.tokens / found.size)
-            head = t("context.head", percent=percent, count=total, size=f"{found.size:,}")
+            shares = {"percent": round(100 * found.tokens / found.size), "count": total, "size": f"{found.size:,}"}
+            head = t("context.head.about", **shares) if found.counted is None else t("context.head", **shares)
         choices = [(choice, t(f"settings.when_full.{choice}")) for choice in ("ask", "leave_out", "summarise")]
         return {
             "title": t("context.title"),
-            "head": head if found.counted is not None else t("context.about", head=head),
+            "head": head,
             "parts": _parts(found),
             "rows": [*self._beginnings(branch, found), *self._messages(branch, found)],
             "reserve": t("context.reserve", count=f"{found.reserve:,}") if found.reserve else "",
@@ -164,6 +164,7 @@ class ContextPanel:
 
 class _Wish(BaseModel):
     do: Literal["pinned", "left_out", "unmark", "send_all", "leave_out", "summarise", "when_full"]
+    chat: str
     message: str = ""
     value: Literal["ask", "leave_out", "summarise"] = "ask"
 
