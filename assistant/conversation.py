@@ -7,19 +7,21 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from assistant.answer import Answer
 from assistant.catalogue import Catalogue
-from assistant.context import Filling, covered_down_to, has_ended_at, marked, uncovered
+from assistant.context import Filling, has_ended_at, marked, uncovered
 from assistant.engines import Engine
 from assistant.errors import EngineError, StoreError
-from assistant.events import Event, FinishReason, ReasoningDelta, RoomMade, TextDelta, UsageReported
+from assistant.events import Event, ReasoningDelta, RoomMade, TextDelta, UsageReported
 from assistant.messages import Attachment, Message, user
-from assistant.records import Failure, Mark, MessageStatus, StoredConversation, StoredMessage, TitledBy, new_message
-from assistant.room import answer_with_room, counted, filled, make_room
+from assistant.records import Mark, MessageStatus, StoredConversation, StoredMessage, TitledBy, new_message
+from assistant.room import answer_with_room, make_room
 from assistant.safekeeping import Safekeeping
+from assistant.saved_answer import final_status, rows_of
+from assistant.sending import Sending
 from assistant.settings import Settings, WayToMakeRoom
 from assistant.store import Store
 from assistant.titles import engine_title, first_words
@@ -27,7 +29,6 @@ from assistant.titles import engine_title, first_words
 log = logging.getLogger(__name__)
 
 SAVE_INTERVAL_SECONDS = 0.5
-_NOT_AN_END: dict[FinishReason, str] = {"content_filter": "answer-filtered", "tool_limit": "answer-tool-limit"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Conversation:
         self._live: Answer | None = None
         self._arrived: list[Event] = []  # what `_live` does not hold yet
         self._store, self._catalogue = store, Catalogue(store.database)
+        self._sending = Sending(store, lambda: self.settled, self._put)
         self._kept = kept
         self._choose = choose
         self._tasks = tasks  # those that run: the event loop alone would let them, and this chat, be collected
@@ -69,7 +71,6 @@ class Conversation:
         self._rows: tuple[StoredMessage, ...] = ()  # what the running answer is saved as
         self._task: asyncio.Task[None] | None = None
         self._aside: asyncio.Task[None] | None = None  # a title or a summary is being made
-        self._filled: tuple[object, object, Filling] | None = None  # of which messages, by what, and the result
         self._drafting = asyncio.Lock()
         self._ending: MessageStatus = "stopped"
         self._stop = asyncio.Event()
@@ -119,16 +120,12 @@ class Conversation:
     def filling(self) -> Filling:
         """What fills the model's context before the next question, by estimate. For any thread."""
         choice = self._choose()
-        engine, settled = choice.engine, self.settled
-        known = (engine.context_tokens, engine.identity.model, choice.settings)
-        if self._filled is None or self._filled[0] is not settled or self._filled[1] != known:
-            self._filled = (settled, known, filled(settled, engine, choice.settings))
-        return self._filled[2]
+        return self._sending.filling(choice.engine, choice.settings)
 
     async def counted_filling(self) -> Filling:
         """The same, by the engine's own count where it has one."""
         choice = self._choose()
-        return await counted(filled(self.settled, choice.engine, choice.settings), choice.engine)
+        return await self._sending.counted(choice.engine, choice.settings)
 
     def is_of(self, store: Store) -> bool:
         """Whether this store holds the chat."""
@@ -201,12 +198,12 @@ class Conversation:
     async def mark(self, message_id: str, mark: Mark | None) -> None:
         """Says whether the model is always sent a message, or never; None leaves it to the room there is."""
         self._check_saved()
-        await self._replace(marked(self.settled, message_id, mark))
+        await self._sending.replace(marked(self.settled, message_id, mark))
 
     async def send_all(self) -> None:
         """Sends the model all messages again, in place of a summary or of nothing."""
         self._check_saved()
-        await self._replace(uncovered(self.settled))
+        await self._sending.replace(uncovered(self.settled))
 
     async def make_room(self, way: WayToMakeRoom) -> None:
         """Leaves out the oldest messages from now on, or puts a summary in their place. A question ends the making of a
@@ -314,7 +311,7 @@ class Conversation:
             await asyncio.wait({turn, stop})
             if not turn.cancelled() and turn.exception():
                 log.error("a turn ended in a bug", exc_info=turn.exception())
-            await self._save(self._final_status(), choice)
+            await self._save(final_status(self.live or Answer(), ending=self._ending), choice)
             self.siblings = await asyncio.to_thread(self._store.siblings, self.id, self._rows[-1].id)
         except Exception:  # a border: whatever it is, the chat must take the next question
             log.exception("an answer could not be settled")
@@ -334,7 +331,7 @@ class Conversation:
             async for event in events:
                 self._arrived.append(event)
                 if isinstance(event, RoomMade):
-                    await self._cover(event)
+                    await self._sending.cover(event)
                 is_word = isinstance(event, TextDelta | ReasoningDelta)
                 if (is_word and has_begun) or isinstance(event, UsageReported):
                     self._tell_of_words()
@@ -350,7 +347,7 @@ class Conversation:
     async def _make_title(self, choice: EngineChoice) -> None:
         """Asks the engine for a title, once; a chat whose engine has none to give keeps its first words."""
         try:
-            title = await engine_title(filled(self.settled, choice.engine, choice.settings).prompt, choice.engine)
+            title = await engine_title(self._sending.filling(choice.engine, choice.settings).prompt, choice.engine)
             self._wants_title = False
             if title:
                 await self._entitle(title, by="engine")
@@ -363,38 +360,22 @@ class Conversation:
     async def _make_room(self, way: WayToMakeRoom, faults: list[EngineError]) -> None:
         choice = self._choose()
         try:
-            found = await counted(filled(self.settled, choice.engine, choice.settings), choice.engine)
+            found = await self._sending.counted(choice.engine, choice.settings)
             making = make_room(self.settled, choice.engine, found, way=way, is_halved=True)
             async with aclosing(making) as events:
                 async for event in events:
                     if isinstance(event, RoomMade):
-                        await self._cover(event)
+                        await self._sending.cover(event)
         except EngineError as error:
             faults.append(error)
         finally:
             self._aside = None
             self._tell()
 
-    async def _cover(self, made: RoomMade) -> None:
-        """Goes by the room that was made. A disk that does not take it costs making it again one day."""
-        branch = covered_down_to(self.settled, made.down_to, made.stand_in)
-        try:
-            await self._replace(branch)
-        except StoreError as error:
-            log.warning("what stands in for messages could not be saved: %s", error)
-            self._put(branch)
-
-    async def _replace(self, branch: tuple[StoredMessage, ...]) -> None:
-        """Keeps what is sent of the messages that are shown, as `branch` has it."""
-        changed = [item for item, had in zip(branch, self.settled, strict=True) if item is not had]
-        if changed:
-            await asyncio.to_thread(self._store.mark_messages, *changed)
-            self._put(changed)
-            self._tell()
-
     def _put(self, changed: Sequence[StoredMessage]) -> None:
         new = {item.id: item for item in changed}
         self.settled = tuple(new.get(item.id, item) for item in self.settled)
+        self._tell()
 
     async def _entitle(self, title: str, *, by: TitledBy) -> None:
         await asyncio.to_thread(self._catalogue.rename, self.id, title, by=by)
@@ -406,33 +387,13 @@ class Conversation:
             self._aside.cancel()
             await asyncio.wait({self._aside})
 
-    def _final_status(self) -> MessageStatus:
-        answer = self.live or Answer()
-        if answer.finished == "length":
-            return "cut"
-        if _failure(answer) is not None:
-            return "failed"
-        return self._ending if answer.finished is None else "complete"
-
     async def _save(self, status: MessageStatus, choice: EngineChoice) -> None:
         """Brings the rows on disk up to the answer."""
         answer = self.live or Answer()
-        self._rows = self._rows_of(answer, status, choice)
+        is_context_end = has_ended_at(choice.engine.context_tokens, answer.usage, choice.settings.max_tokens)
+        model = choice.engine.identity.model or None
+        self._rows = rows_of(answer, status, self._rows, model=model, is_context_end=is_context_end)
         await self._kept.save(self.id, *self._rows)
-
-    def _rows_of(self, answer: Answer, status: MessageStatus, choice: EngineChoice) -> tuple[StoredMessage, ...]:
-        """One row for each message of the answer, those that have one keeping it; `status` is the last one's."""
-        messages = answer.messages or (Message("assistant", ()),)
-        rows = list(self._rows[: len(messages)])
-        while len(rows) < len(messages):
-            rows.append(new_message(rows[-1].id, Message("assistant", ())))
-        model, limit = choice.engine.identity.model or None, choice.settings.max_tokens
-        ended = [replace(row, message=said, model=model) for row, said in zip(rows, messages, strict=True)]
-        failure = _failure(answer)
-        if answer.finished == "length" and has_ended_at(choice.engine.context_tokens, answer.usage, limit):
-            failure = Failure("answer-context-ended", {})
-        last = replace(ended[-1], status=status, usage=answer.usage, failure=failure)
-        return (*(replace(row, status="complete") for row in ended[:-1]), last)
 
     def _tell(self) -> None:
         self._tell_of_words()
@@ -442,12 +403,3 @@ class Conversation:
     def _tell_of_words(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
-
-
-def _failure(answer: Answer) -> Failure | None:
-    """Why an answer is not what it should have been: an error, or an end that the server or we put to it."""
-    error = answer.error
-    if error is not None:
-        return Failure(error.key, {name: str(value) for name, value in error.values.items()})
-    key = _NOT_AN_END.get(answer.finished) if answer.finished else None
-    return Failure(key, {}) if key else None

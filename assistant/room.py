@@ -95,7 +95,8 @@ def _turn(found: Filling, engine: Engine, settings: Settings, begun: Message | N
 
 def _overflow(found: Filling) -> ContextFull:
     """Said before the engine is asked: some servers would leave out the beginning without a word."""
-    return ContextFull("engine-context-full-by", tokens=found.tokens, limit=found.size)
+    key = "engine-context-full-by" if found.counted is not None else "engine-context-full-about"
+    return ContextFull(key, tokens=found.tokens, limit=found.size)
 
 
 async def make_room(

@@ -18,7 +18,7 @@ from assistant.conversations import Conversations
 from assistant.errors import HearthError
 from assistant.i18n import Translator
 from assistant.records import StoredMessage
-from assistant.ui.render import bubbles
+from assistant.ui.render import OVERFLOWS, bubbles
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,10 @@ class ContextPanel:
 
     def gauge(self, conversation: Conversation) -> dict[str, Any]:
         """The gauge of a chat. For any thread."""
-        return gauge(conversation.filling(), self._t, asks=self._configuration.settings.when_full == "ask")
+        failure = conversation.settled[-1].failure if conversation.settled else None
+        has_offered = failure is not None and failure.key in OVERFLOWS  # below the answer, and nearer to the eye
+        asks = self._configuration.settings.when_full == "ask" and not has_offered
+        return gauge(conversation.filling(), self._t, asks=asks)
 
     async def _show(self, chat: str) -> Response:
         try:

@@ -17,7 +17,13 @@ from assistant.ui.links import as_html, link
 from assistant.ui.weight import is_heavy
 
 SectionKind = Literal["markdown", "plain", "thought", "plain thought", "tool", "waiting"]
-OVERFLOWS = ("engine-context-full", "engine-context-full-by", "engine-summary-failed", "answer-context-ended")
+OVERFLOWS = (
+    "engine-context-full",
+    "engine-context-full-by",
+    "engine-context-full-about",
+    "engine-summary-failed",
+    "answer-context-ended",
+)
 Bubble = tuple[StoredMessage, ...]
 """What stands in one bubble: a question, or an answer, which may be several messages with tool calls between them."""
 

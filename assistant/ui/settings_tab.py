@@ -139,7 +139,8 @@ class SettingsTab:
 
     def _show(self, is_filled: bool) -> Changes:  # noqa: FBT001  # Gradio's call
         if is_filled:
-            return {self._is_filled: True}
+            # Chosen elsewhere too, where one looks at what fills the context.
+            return {self._is_filled: True, self._inputs["when_full"]: self._configuration.settings.when_full}
         return self._fill() | {
             self._is_filled: True,
             self._column: gr.update(visible=True),
