@@ -117,10 +117,11 @@ class Conversation:
         its end are such."""
         return self._milestone
 
-    def filling(self) -> Filling:
-        """What fills the model's context before the next question, by estimate. For any thread."""
+    async def filling(self) -> Filling:
+        """What fills the model's context before the next question, by estimate."""
         choice = self._choose()
-        return self._sending.filling(choice.engine, choice.settings)
+        # In a thread: it looks at every message of what may be a long chat.
+        return await asyncio.to_thread(self._sending.filling, choice.engine, choice.settings)
 
     async def counted_filling(self) -> Filling:
         """The same, by the engine's own count where it has one."""
@@ -391,8 +392,10 @@ class Conversation:
         """Brings the rows on disk up to the answer."""
         answer = self.live or Answer()
         is_context_end = has_ended_at(choice.engine.context_tokens, answer.usage, choice.settings.max_tokens)
+        is_alone = sum(item.message.role == "user" for item in self.settled) < 2
+        limit = ("answer-context-ended-alone" if is_alone else "answer-context-ended") if is_context_end else None
         model = choice.engine.identity.model or None
-        self._rows = rows_of(answer, status, self._rows, model=model, is_context_end=is_context_end)
+        self._rows = rows_of(answer, status, self._rows, model=model, limit=limit)
         await self._kept.save(self.id, *self._rows)
 
     def _tell(self) -> None:

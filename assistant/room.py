@@ -69,20 +69,20 @@ async def answer_with_room(
             found = await counted(filled(branch, engine, settings), engine)
         can_cover = next_cover(found, 0) is not None
         if found.is_beyond and not (way and can_cover):
-            yield TurnFailed(_overflow(found) if can_cover else ContextFull("engine-question-too-long"))
+            yield TurnFailed(_said(_overflow(found), can_cover=can_cover))
             return
         has_begun, overflow = False, None
         async with aclosing(_turn(found, engine, settings, begun)) as events:
             async for event in events:
                 if isinstance(event, TurnFailed) and isinstance(event.error, ContextFull):
-                    overflow = event
+                    overflow = event.error
                 else:
                     has_begun = has_begun or isinstance(event, TextDelta | ReasoningDelta)
                     yield event
         if overflow is None:
             return
         if not (way and can_cover) or has_begun or attempt == MOST_ATTEMPTS - 1:
-            yield overflow if can_cover else TurnFailed(ContextFull("engine-question-too-long"))
+            yield TurnFailed(_said(overflow, can_cover=can_cover))
             return
 
 
@@ -91,6 +91,17 @@ def _turn(found: Filling, engine: Engine, settings: Settings, begun: Message | N
     if begun is not None:
         prompt += [begun, *(() if engine.goes_on else (user(GO_ON),))]
     return run_turn(prompt, engine, options=GenerationOptions(settings.temperature, settings.max_tokens))
+
+
+def _said(overflow: ContextFull, *, can_cover: bool) -> ContextFull:
+    """The same error, or one that offers no way which would not help."""
+    if can_cover:
+        return overflow
+    if "limit" not in overflow.values:
+        return ContextFull("engine-question-too-long")
+    is_about = overflow.key == "engine-context-full-about"
+    key = "engine-question-too-long-about" if is_about else "engine-question-too-long-by"
+    return ContextFull(key, **overflow.values)
 
 
 def _overflow(found: Filling) -> ContextFull:

@@ -23,18 +23,18 @@ def final_status(answer: Answer, *, ending: MessageStatus) -> MessageStatus:
 
 
 def rows_of(
-    answer: Answer, status: MessageStatus, had: Sequence[StoredMessage], *, model: str | None, is_context_end: bool
+    answer: Answer, status: MessageStatus, had: Sequence[StoredMessage], *, model: str | None, limit: str | None
 ) -> tuple[StoredMessage, ...]:
     """One row for each message of the answer, those that `had` one keeping it; `status` is the last one's.
-    `is_context_end` says that an answer that was cut ended with the model's context."""
+    `limit` is the key of what to tell of an answer that was cut, where there is more to tell than that."""
     messages = answer.messages or (Message("assistant", ()),)
     rows = list(had[: len(messages)])
     while len(rows) < len(messages):
         rows.append(new_message(rows[-1].id, Message("assistant", ())))
     ended = [replace(row, message=said, model=model) for row, said in zip(rows, messages, strict=True)]
     failure = _failure(answer)
-    if answer.finished == "length" and is_context_end:
-        failure = Failure("answer-context-ended", {})
+    if answer.finished == "length" and limit:
+        failure = Failure(limit, {})
     last = replace(ended[-1], status=status, usage=answer.usage, failure=failure)
     return (*(replace(row, status="complete") for row in ended[:-1]), last)
 

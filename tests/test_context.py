@@ -204,7 +204,7 @@ def test_a_summary_stands_in_is_grown_and_can_be_undone(tmp_path: Path) -> None:
         ).last()
         assert unsent(again.settled) == unsent(chat.settled) != frozenset()
         await chat.send_all()
-        assert "Summary" not in chat.filling().prompt[0].text
+        assert "Summary" not in (await chat.filling()).prompt[0].text
 
     with fake_endpoint(*steps()) as server:
         play(scene, server, tmp_path, Settings(when_full="summarise"), context=1024)
@@ -216,7 +216,7 @@ def test_when_it_asks_an_overflow_is_said_and_either_way_goes_on(tmp_path: Path)
         await ask(chat, "one", "two", "three")
         failed = chat.settled[-1]
         assert (failed.status, failed.failure and failed.failure.key) == ("failed", "engine-context-full-by")
-        assert chat.filling().size == 8192, "the refusal says it"
+        assert (await chat.filling()).size == 8192, "the refusal says it"
         await chat.retry(failed.id, way="leave_out")
         await at_rest(chat)
         assert sent(server) == ["two", "B", "three"]
@@ -252,7 +252,9 @@ def test_a_server_that_would_cut_in_silence_is_not_asked_for_too_much(tmp_path: 
         await chat.retry(way="leave_out")
         await at_rest(chat)
         failure = chat.settled[-1].failure
-        assert failure is not None and failure.key == "engine-question-too-long", "no way is offered that does not help"
+        assert failure is not None and failure.key == "engine-question-too-long-about", (
+            "no way is offered that does not help"
+        )
 
     with fake_endpoint(
         Answer(("A",)), pages={"/api/ps": {"models": [{"name": "fake", "context_length": 400}]}}
@@ -308,14 +310,17 @@ def test_stop_during_a_summary_keeps_the_question_and_covers_nothing(tmp_path: P
 def test_an_answer_that_ends_with_the_context_says_so(tmp_path: Path) -> None:
     async def scene(conversations: Conversations, _: Store) -> None:
         chat = await conversations.last()
-        await ask(chat, "one")
-        last = chat.settled[-1]
-        assert (last.status, last.failure and last.failure.key) == ("cut", "answer-context-ended")
-        await ask(chat, "two")
+        for question, key in (("one", "answer-context-ended-alone"), ("two", "answer-context-ended")):
+            await ask(chat, question)
+            last = chat.settled[-1]
+            assert (last.status, last.failure and last.failure.key) == ("cut", key)
+        await ask(chat, "three")
         assert (chat.settled[-1].status, chat.settled[-1].failure) == ("cut", None), "that was the longest answer"
 
     with fake_endpoint(
-        Answer(("A",), usage=(1000, 24), finish_reason="length"), Answer(("B",), usage=(30, 4), finish_reason="length")
+        Answer(("A",), usage=(1000, 24), finish_reason="length"),
+        Answer(("B",), usage=(1000, 24), finish_reason="length"),
+        Answer(("C",), usage=(30, 4), finish_reason="length"),
     ) as server:
         play(scene, server, tmp_path, Settings(), context=1024)
 
@@ -361,7 +366,7 @@ def test_the_real_engine_s_count_is_what_it_reads(tmp_path: Path) -> None:
         await ask(chat, LONG)
         usage = chat.settled[-1].usage
         assert usage is not None
-        prompt = chat.filling().prompt[:1]
+        prompt = (await chat.filling()).prompt[:1]
         assert await engine.count(prompt) == usage.prompt_tokens
         await ask(chat, LONG * 8)
         failure = chat.settled[-1].failure
@@ -369,6 +374,6 @@ def test_the_real_engine_s_count_is_what_it_reads(tmp_path: Path) -> None:
         await chat.retry(way="leave_out")
         await at_rest(chat)
         failure = chat.settled[-1].failure
-        assert failure is not None and failure.key == "engine-question-too-long"
+        assert failure is not None and failure.key == "engine-question-too-long-by"
 
     perform(scene, engine, tmp_path, Settings(max_tokens=8))

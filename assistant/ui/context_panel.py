@@ -59,12 +59,12 @@ class ContextPanel:
         app.add_api_route("/context/{chat}", self._show, methods=["GET"])
         app.add_api_route("/context", self._do, methods=["POST"])
 
-    def gauge(self, conversation: Conversation) -> dict[str, Any]:
-        """The gauge of a chat. For any thread."""
+    async def gauge(self, conversation: Conversation) -> dict[str, Any]:
+        """The gauge of a chat; as long as nothing changes it costs nothing to ask again."""
         failure = conversation.settled[-1].failure if conversation.settled else None
         has_offered = failure is not None and failure.key in OVERFLOWS  # below the answer, and nearer to the eye
         asks = self._configuration.settings.when_full == "ask" and not has_offered
-        return gauge(conversation.filling(), self._t, asks=asks)
+        return gauge(await conversation.filling(), self._t, asks=asks)
 
     async def _show(self, chat: str) -> Response:
         try:
@@ -74,7 +74,8 @@ class ContextPanel:
             found = await conversation.counted_filling()
         except HearthError as error:
             return self._refused(f"{error.message_in(self._t)} {error.hint_in(self._t)}", 503)
-        return JSONResponse(await asyncio.to_thread(self._drawn, conversation, found))
+        drawn = await asyncio.to_thread(self._drawn, conversation, found)
+        return JSONResponse(drawn | {"gauge": await self.gauge(conversation)})
 
     async def _do(self, wish: _Wish) -> Response:
         try:
@@ -117,7 +118,6 @@ class ContextPanel:
             "is_covered": covered_count(branch) > 0,
             "when_full": self._configuration.settings.when_full,
             "choices": choices,
-            "gauge": self.gauge(conversation),
             "words": {
                 "close": t("banner.close"),
                 "pin": t("context.pin"),

@@ -12,7 +12,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI
@@ -122,7 +122,7 @@ class _Reader:
         transcript: Transcript,
         banner: Callable[[], str],
         *,
-        gauge: Callable[[Conversation], dict[str, Any]],
+        gauge: Callable[[Conversation], Awaitable[dict[str, Any]]],
     ) -> None:
         self._conversation, self._transcript, self._banner = conversation, transcript, banner
         self._gauge = gauge
@@ -155,7 +155,7 @@ class _Reader:
             if milestone is not passed and view.live is None:
                 frame["stirred"] = True
             # At rest only, and never for a word: it looks at every message.
-            if view.live is None and (shown := await asyncio.to_thread(self._gauge, chat)) != gauge:
+            if view.live is None and (shown := await self._gauge(chat)) != gauge:
                 frame["context"] = gauge = shown
             if frame and milestone is not passed:
                 frame["urgent"] = True
