@@ -22,7 +22,8 @@
   };
 
   const hereOnly = { shortcuts: () => showShortcuts(true) };
-  const ofMessages = ["edit", "retry", "continue", "show", "branch", "split", "erase", "other"];
+  const ofMessages = ["edit", "retry", "continue", "show", "branch", "split", "erase", "other", "leave-oldest",
+    "summarise-oldest", "send-all"];
   const showsAnotherChat = ["open", "jump", "private"];
   let stepped = null;
   addEventListener("click", (event) => {

@@ -57,7 +57,7 @@
   };
 
   const articleElement = (role) => {
-    const name = role === "user" ? "user" : "bot";
+    const name = { user: "user", note: "note" }[role] ?? "bot";
     const article = element("article", `message message-row ${name}-row ${name}`);
     article.dataset.testid = name;
     article.append(element("div", "hearth-body"), element("div", "hearth-foot"));
@@ -113,6 +113,7 @@
     for (const card of frame.cards ?? []) cards.set(card.key, changed(card) ?? adopted(card) ?? drawn(card));
     if (frame.order) show(settled, frame.order);
     if ("more" in frame) { hasMore = frame.more; isAsking = false; one("#chat-earlier").hidden = !hasMore; }
+    if (frame.context) window.hearth.context.tell(frame.context);
     if (frame.live === null) { live = null; place.replaceChildren(); }
     else if (frame.live) grow(place, frame.live);
     if ("live" in frame) document.body.classList.toggle("hearth-running", Boolean(live && feed));

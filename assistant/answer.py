@@ -13,6 +13,8 @@ from assistant.events import (
     FinishReason,
     QuestionQueued,
     ReasoningDelta,
+    RoomMade,
+    SummaryBegun,
     TextDelta,
     ToolCallFinished,
     ToolCallStarted,
@@ -28,11 +30,13 @@ Words = TypeVar("Words", Text, Reasoning)
 @dataclass(frozen=True)
 class Answer:
     """What a turn has brought so far. `messages` alternate between the assistant's and, after tool calls, tool results;
-    `ahead` is how many others are answered first; `finished` and `error` are None while it runs, and one of them is set
+    `ahead` is how many others are answered first, `is_summarising` whether the engine reads the oldest part of its chat
+    before it; `finished` and `error` are None while it runs, and one of them is set
     when it has ended."""
 
     messages: tuple[Message, ...] = ()
     ahead: int = 0
+    is_summarising: bool = False
     usage: UsageReported | None = None
     finished: FinishReason | None = None
     error: HearthError | None = None
@@ -42,6 +46,10 @@ class Answer:
         match event:
             case QuestionQueued(ahead):
                 return replace(self, ahead=ahead)
+            case SummaryBegun():
+                return replace(self, is_summarising=True)
+            case RoomMade():
+                return replace(self, is_summarising=False)
             case TextDelta(text):
                 return self._with_words(Text(text))
             case ReasoningDelta(text):

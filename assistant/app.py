@@ -222,13 +222,23 @@ class App:
         """The engine for a target, each built once: going back to one finds it warm."""
         if target not in self._engines:
             self._engines[target] = (
-                EndpointEngine(target.endpoint, model=target.model, access=target.access, egress=self._egress)
+                EndpointEngine(
+                    target.endpoint,
+                    model=target.model,
+                    access=target.access,
+                    egress=self._egress,
+                    context_tokens=self._tested_context(target),
+                )
                 if target.endpoint
                 else EmbeddedEngine(
                     starter_model(), log_file=self.profile.log_file.with_name("engine.log"), egress=self._egress
                 )
             )
         return self._engines[target]
+
+    def _tested_context(self, target: Target) -> int | None:
+        known = self._tested.get(target.endpoint, target.model)
+        return known.abilities.context_tokens if known else None
 
     async def _test(self, target: Target) -> AsyncGenerator[Findings]:
         """What the Settings tab's Test shows of an address that need not be saved yet: first whether it answers, then

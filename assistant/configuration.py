@@ -228,6 +228,10 @@ class Configuration:
         """These are not offered again. Raises SettingsError."""
         self._settings.save(declined=tuple(dict.fromkeys((*self.settings.declined, *endpoints)))[-MOST_DECLINED:])
 
+    def choose_when_full(self, way: str) -> None:
+        """What happens from now on when a chat is longer than its model can read. Raises SettingsError."""
+        self._settings.save(when_full=way)
+
     def set_offline(self, is_offline: bool) -> None:  # noqa: FBT001  # what a switch says
         """Whether nothing may leave this machine, from now on. Raises SettingsError, and then nothing changed."""
         self._settings.save(offline=is_offline)

@@ -5,30 +5,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from assistant.answer import Answer
 from assistant.catalogue import Catalogue
-from assistant.engines import Engine, GenerationOptions
-from assistant.errors import StoreError
-from assistant.events import Event, FinishReason, ReasoningDelta, TextDelta, UsageReported
-from assistant.messages import Attachment, Message, Text, user
+from assistant.context import Filling, has_ended_at, marked, uncovered
+from assistant.engines import Engine
+from assistant.errors import EngineError, StoreError
+from assistant.events import Event, ReasoningDelta, RoomMade, TextDelta, UsageReported
+from assistant.messages import Attachment, Message, user
 from assistant.pick import Pick, Wish
-from assistant.records import Failure, MessageStatus, StoredConversation, StoredMessage, TitledBy, new_message
+from assistant.records import Mark, MessageStatus, StoredConversation, StoredMessage, TitledBy, new_message
+from assistant.room import answer_with_room, make_room
 from assistant.safekeeping import Safekeeping
-from assistant.settings import Settings
+from assistant.saved_answer import final_status, rows_of
+from assistant.sending import Sending
+from assistant.settings import Settings, WayToMakeRoom
 from assistant.store import Store
 from assistant.titles import engine_title, first_words
-from assistant.turn import run_turn
 
 log = logging.getLogger(__name__)
 
 SAVE_INTERVAL_SECONDS = 0.5
-GO_ON = "Go on with your last answer exactly where it ends. Repeat nothing of it, and do not comment."
-_NOT_AN_END: dict[FinishReason, str] = {"content_filter": "answer-filtered", "tool_limit": "answer-tool-limit"}
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,14 @@ class Conversation:
         self._live: Answer | None = None
         self._arrived: list[Event] = []  # what `_live` does not hold yet
         self._store, self._catalogue = store, Catalogue(store.database)
+        self._sending = Sending(store, lambda: self.settled, self._put)
         self._kept = kept
         self._choose = choose
         self._tasks = tasks  # those that run: the event loop alone would let them, and this chat, be collected
         self._wants_title = stored.titled_by in ("nobody", "words")
         self._rows: tuple[StoredMessage, ...] = ()  # what the running answer is saved as
         self._task: asyncio.Task[None] | None = None
-        self._entitling: asyncio.Task[None] | None = None
+        self._aside: asyncio.Task[None] | None = None  # a title or a summary is being made
         self._drafting = asyncio.Lock()
         self._ending: MessageStatus = "stopped"
         self._stop = asyncio.Event()
@@ -92,8 +94,8 @@ class Conversation:
 
     @property
     def is_settling(self) -> bool:
-        """Whether more will come without being asked for: an answer runs, or a title is being made."""
-        return self._live is not None or self._entitling is not None
+        """Whether more will come without being asked for: an answer runs, or a title or a summary is being made."""
+        return self._live is not None or self._aside is not None
 
     @property
     def unsaved(self) -> StoreError | None:
@@ -115,6 +117,17 @@ class Conversation:
         """Like `news`, for what nobody should wait for: all but more words of the running answer. Its first word and
         its end are such."""
         return self._milestone
+
+    async def filling(self) -> Filling:
+        """What fills the model's context before the next question, by estimate."""
+        choice = self._choose(self.wish.pick)
+        # In a thread: it looks at every message of what may be a long chat.
+        return await asyncio.to_thread(self._sending.filling, choice.engine, choice.settings)
+
+    async def counted_filling(self) -> Filling:
+        """The same, by the engine's own count where it has one."""
+        choice = self._choose(self.wish.pick)
+        return await self._sending.counted(choice.engine, choice.settings)
 
     def is_of(self, store: Store) -> bool:
         """Whether this store holds the chat."""
@@ -140,9 +153,10 @@ class Conversation:
         question = Message("user", (*user(text).parts, *files))
         await self._begin(above, new_message(above[-1].id if above else None, question))
 
-    async def retry(self, message_id: str = "", *, pick: Pick | None = None) -> None:
+    async def retry(self, message_id: str = "", *, way: WayToMakeRoom | None = None, pick: Pick | None = None) -> None:
         """Answers a question again: the one that the message with this id belongs to, the last one for an empty id. The
-        earlier answer stays in the tree beside the new one. With `pick`, that model answers this once."""
+        earlier answer stays in the tree beside the new one. With a `way`, room is made in the context first; with
+        `pick`, that model answers this once."""
         shown = self.settled
         if message_id:
             above = self._above(message_id)
@@ -153,7 +167,7 @@ class Conversation:
         if not self.can_retry or not any(item.message.role == "user" for item in shown):
             return
         last = max(index for index, item in enumerate(shown) if item.message.role == "user")
-        await self._begin(shown[: last + 1], pick=pick)
+        await self._begin(shown[: last + 1], way=way, pick=pick)
 
     async def go_on(self, message_id: str) -> None:
         """Goes on with an answer that ended early: a new answer beside it that begins with its words."""
@@ -184,10 +198,34 @@ class Conversation:
         stored = await asyncio.to_thread(self._store.conversation, self.id)
         await self._show(stored.leaf_id if stored else None)
 
+    async def mark(self, message_id: str, mark: Mark | None) -> None:
+        """Says whether the model is always sent a message, or never; None leaves it to the room there is."""
+        self._check_saved()
+        await self._sending.replace(marked(self.settled, message_id, mark))
+
+    async def send_all(self) -> None:
+        """Sends the model all messages again, in place of a summary or of nothing."""
+        self._check_saved()
+        await self._sending.replace(uncovered(self.settled))
+
+    async def make_room(self, way: WayToMakeRoom) -> None:
+        """Leaves out the oldest messages from now on, or puts a summary in their place. A question ends the making of a
+        summary. Raises EngineError where there was none to be had."""
+        if self._live is not None:
+            return
+        self._check_saved()
+        await self._stop_aside()
+        faults: list[EngineError] = []
+        task = self._aside = self._begun_task(self._make_room(way, faults), name=f"room in {self.id}")
+        self._tell()
+        await asyncio.wait({task})
+        if faults:
+            raise faults[0]
+
     async def rename(self, title: str) -> None:
         """Gives the chat the person's own title; an empty one changes nothing."""
         if title.strip():
-            await self._stop_entitling()
+            await self._stop_aside()
             self._wants_title = False
             await self._entitle(title, by="person")
             self._tell()
@@ -209,7 +247,7 @@ class Conversation:
 
     async def stop(self, status: MessageStatus = "stopped") -> None:
         """Ends the running answer at the engine and keeps its text. Returns when that is saved."""
-        await self._stop_entitling()
+        await self._stop_aside()
         if self._task is not None:
             self._ending = status
             self._stop.set()
@@ -240,6 +278,7 @@ class Conversation:
         question: StoredMessage | None = None,
         *,
         begun: Message | None = None,
+        way: WayToMakeRoom | None = None,
         pick: Pick | None = None,
     ) -> None:
         choice = self._choose(pick or self.wish.pick)
@@ -248,7 +287,7 @@ class Conversation:
         # Before the first await: a double click sends once.
         self._live, self._arrived = Answer((begun,) if begun else ()), []
         try:
-            await self._stop_entitling()
+            await self._stop_aside()
             await self._kept.save(self.id, *((question, row) if question else (row,)))
         except BaseException:
             self._live = None
@@ -258,7 +297,7 @@ class Conversation:
         if question is not None and not self.title:
             with suppress(StoreError):  # the next question tries again
                 await self._entitle(first_words(question.message.text), by="words")
-        self._task = self._begun_task(self._run(choice, begun), name=f"answer in {self.id}")
+        self._task = self._begun_task(self._run(choice, begun, way), name=f"answer in {self.id}")
         self._tell()
 
     def _begun_task(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
@@ -267,9 +306,9 @@ class Conversation:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _run(self, choice: EngineChoice, begun: Message | None) -> None:
+    async def _run(self, choice: EngineChoice, begun: Message | None, way: WayToMakeRoom | None) -> None:
         """Saves while the turn runs, ends it when Stop says so, and settles it. Nothing cancels this task."""
-        turn = asyncio.create_task(self._take_turn(choice, begun))
+        turn = asyncio.create_task(self._take_turn(choice, begun, way))
         stop = asyncio.create_task(self._stop.wait())
         saved: Answer | None = None
         try:
@@ -283,7 +322,7 @@ class Conversation:
             await asyncio.wait({turn, stop})
             if not turn.cancelled() and turn.exception():
                 log.error("a turn ended in a bug", exc_info=turn.exception())
-            await self._save(self._final_status(), choice)
+            await self._save(final_status(self.live or Answer(), ending=self._ending), choice)
             self.siblings = await asyncio.to_thread(self._store.siblings, self.id, self._rows[-1].id)
         except Exception:  # a border: whatever it is, the chat must take the next question
             log.exception("an answer could not be settled")
@@ -291,18 +330,22 @@ class Conversation:
             self.settled = (*self.settled, *self._rows)
             self._live, self._task, self._rows, self._arrived = None, None, (), []
             if self._wants_title and self.settled[-1].status in ("complete", "cut") and self.settled[-1].message.text:
-                self._entitling = self._begun_task(self._make_title(choice), name=f"title of {self.id}")
+                self._aside = self._begun_task(self._make_title(choice), name=f"title of {self.id}")
+            if self.settled[-1].message.text:
+                self._begun_task(self._learn_context(choice), name=f"context of {self.id}")
             self._tell()
 
-    async def _take_turn(self, choice: EngineChoice, begun: Message | None) -> None:
-        options = GenerationOptions(choice.settings.temperature, choice.settings.max_tokens, self.wish.thinking)
-        prompt = self._prompt(choice.settings)
-        if begun is not None:
-            prompt += [begun, *(() if choice.engine.goes_on else (user(GO_ON),))]
-        async with aclosing(run_turn(prompt, choice.engine, options=options)) as events:
+    async def _take_turn(self, choice: EngineChoice, begun: Message | None, way: WayToMakeRoom | None) -> None:
+        thinking = self.wish.thinking
+        answering = answer_with_room(
+            self.settled, choice.engine, choice.settings, begun=begun, way=way, thinking=thinking
+        )
+        async with aclosing(answering) as events:
             has_begun = False
             async for event in events:
                 self._arrived.append(event)
+                if isinstance(event, RoomMade):
+                    await self._sending.cover(event)
                 is_word = isinstance(event, TextDelta | ReasoningDelta)
                 if (is_word and has_begun) or isinstance(event, UsageReported):
                     self._tell_of_words()
@@ -310,57 +353,63 @@ class Conversation:
                     self._tell()
                 has_begun = has_begun or is_word
 
+    async def _learn_context(self, choice: EngineChoice) -> None:
+        """Once an answer has come: then the server has loaded its model, and knows."""
+        await choice.engine.learn_context()
+        self._tell_of_words()
+
     async def _make_title(self, choice: EngineChoice) -> None:
         """Asks the engine for a title, once; a chat whose engine has none to give keeps its first words."""
         try:
-            title = await engine_title(self._prompt(choice.settings), choice.engine)
+            title = await engine_title(self._sending.filling(choice.engine, choice.settings).prompt, choice.engine)
             self._wants_title = False
             if title:
                 await self._entitle(title, by="engine")
         except StoreError as error:
             log.warning("a title could not be saved: %s", error)
         finally:
-            self._entitling = None
+            self._aside = None
             self._tell()
+
+    async def _make_room(self, way: WayToMakeRoom, faults: list[EngineError]) -> None:
+        choice = self._choose(self.wish.pick)
+        try:
+            found = await self._sending.counted(choice.engine, choice.settings)
+            making = make_room(self.settled, choice.engine, found, way=way, is_halved=True)
+            async with aclosing(making) as events:
+                async for event in events:
+                    if isinstance(event, RoomMade):
+                        await self._sending.cover(event)
+        except EngineError as error:
+            faults.append(error)
+        finally:
+            self._aside = None
+            self._tell()
+
+    def _put(self, changed: Sequence[StoredMessage]) -> None:
+        new = {item.id: item for item in changed}
+        self.settled = tuple(new.get(item.id, item) for item in self.settled)
+        self._tell()
 
     async def _entitle(self, title: str, *, by: TitledBy) -> None:
         await asyncio.to_thread(self._catalogue.rename, self.id, title, by=by)
         self.title = title
 
-    async def _stop_entitling(self) -> None:
-        """A person waits for nothing that nobody asked for."""
-        if self._entitling is not None:
-            self._entitling.cancel()
-            await asyncio.wait({self._entitling})
-
-    def _prompt(self, settings: Settings) -> list[Message]:
-        """What the engine reads: system text first and unchanged from turn to turn, so that its cache holds."""
-        system = [Message("system", (Text(settings.system_prompt),))] if settings.system_prompt.strip() else []
-        return system + [item.message for item in self.settled if item.message.parts]
-
-    def _final_status(self) -> MessageStatus:
-        answer = self.live or Answer()
-        if _failure(answer) is not None:
-            return "failed"
-        if answer.finished is None:
-            return self._ending
-        return "cut" if answer.finished == "length" else "complete"
+    async def _stop_aside(self) -> None:
+        """A question waits for neither a title nor a summary."""
+        if self._aside is not None:
+            self._aside.cancel()
+            await asyncio.wait({self._aside})
 
     async def _save(self, status: MessageStatus, choice: EngineChoice) -> None:
         """Brings the rows on disk up to the answer."""
         answer = self.live or Answer()
-        self._rows = self._rows_of(answer, status, choice.engine.identity.model or None)
+        is_context_end = has_ended_at(choice.engine.context_tokens, answer.usage, choice.settings.max_tokens)
+        is_alone = sum(item.message.role == "user" for item in self.settled) < 2
+        limit = ("answer-context-ended-alone" if is_alone else "answer-context-ended") if is_context_end else None
+        model = choice.engine.identity.model or None
+        self._rows = rows_of(answer, status, self._rows, model=model, limit=limit)
         await self._kept.save(self.id, *self._rows)
-
-    def _rows_of(self, answer: Answer, status: MessageStatus, model: str | None) -> tuple[StoredMessage, ...]:
-        """One row for each message of the answer, those that have one keeping it; `status` is the last one's."""
-        messages = answer.messages or (Message("assistant", ()),)
-        rows = list(self._rows[: len(messages)])
-        while len(rows) < len(messages):
-            rows.append(new_message(rows[-1].id, Message("assistant", ())))
-        ended = [replace(row, message=said, model=model) for row, said in zip(rows, messages, strict=True)]
-        last = replace(ended[-1], status=status, usage=answer.usage, failure=_failure(answer))
-        return (*(replace(row, status="complete") for row in ended[:-1]), last)
 
     def _tell(self) -> None:
         self._tell_of_words()
@@ -370,12 +419,3 @@ class Conversation:
     def _tell_of_words(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
-
-
-def _failure(answer: Answer) -> Failure | None:
-    """Why an answer is not what it should have been: an error, or an end that the server or we put to it."""
-    error = answer.error
-    if error is not None:
-        return Failure(error.key, {name: str(value) for name, value in error.values.items()})
-    key = _NOT_AN_END.get(answer.finished) if answer.finished else None
-    return Failure(key, {}) if key else None

@@ -4,6 +4,7 @@ A turn is everything between a question and the end of its answer. `turn.run_tur
 `conversation` folds them into the running answer and saves it; the page and the command line show it. Consumers
 `match` on the type and end in `assert_never`, so that a new event cannot be forgotten anywhere.
 
+    (SummaryBegun?, RoomMade)*          where the chat is longer than the model can read
     QuestionQueued*                     while other questions are answered first
     TextDelta*, ReasoningDelta*         as they arrive from the engine
     ToolCallStarted, ToolCallFinished   for each tool the model asked for; then the engine goes on
@@ -27,6 +28,19 @@ class QuestionQueued:
     """So many other answers come before this one; 0 when its turn has come."""
 
     ahead: int
+
+
+@dataclass(frozen=True)
+class SummaryBegun:
+    """The oldest messages are being summarised before the answer."""
+
+
+@dataclass(frozen=True)
+class RoomMade:
+    """From now on the model reads `stand_in`, a summary or nothing, in place of all messages down to this one."""
+
+    down_to: str
+    stand_in: str
 
 
 @dataclass(frozen=True)
@@ -85,6 +99,8 @@ class TurnFailed:
 
 Event = (
     QuestionQueued
+    | SummaryBegun
+    | RoomMade
     | TextDelta
     | ReasoningDelta
     | ToolCallStarted

@@ -58,10 +58,10 @@ _PAGES = frozenset(
         "/gradio_api/upload_progress",
     }
 )
-_PAGE_PREFIXES = ("/assets/", "/static/", "/scripts/", "/feed/", "/more/", FILE_ROUTE)
+_PAGE_PREFIXES = ("/assets/", "/static/", "/scripts/", "/feed/", "/more/", "/context/", FILE_ROUTE)
 _UPLOAD = "/gradio_api/upload"
 _WITH_QUERY = frozenset({"/gradio_api/queue/data", "/gradio_api/upload_progress", _UPLOAD})  # else: deep links
-_CALLS = frozenset({"/ask", "/gradio_api/queue/join", "/gradio_api/run/predict"})
+_CALLS = frozenset({"/ask", "/context", "/gradio_api/queue/join", "/gradio_api/run/predict"})
 _POSTS = {  # route: content type, bytes
     **dict.fromkeys(_CALLS, (b"application/json", CALL_LIMIT_BYTES)),
     "/gradio_api/cancel": (b"application/json", SMALL_LIMIT_BYTES),

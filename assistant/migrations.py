@@ -171,10 +171,17 @@ STEPS: tuple[str, ...] = (
     END;
     INSERT INTO titles (rowid, title) SELECT number, title FROM conversations;
     """,
+    # 4: which model a chat was given, and how long it may think.
     """
     ALTER TABLE conversations ADD COLUMN picked_endpoint TEXT; -- NULL: the chat follows the settings
     ALTER TABLE conversations ADD COLUMN picked_model TEXT NOT NULL DEFAULT '';
     ALTER TABLE conversations ADD COLUMN thinking TEXT NOT NULL DEFAULT '';
+    """,
+    # 5: what of a chat its model is sent. `stand_in` is read in place of everything from the first message down to this
+    # one: the engine's summary of it, or nothing where it is empty.
+    """
+    ALTER TABLE messages ADD COLUMN mark TEXT CHECK (mark IN ('pinned', 'left_out'));
+    ALTER TABLE messages ADD COLUMN stand_in TEXT;
     """,
 )
 

@@ -16,6 +16,7 @@ from assistant.pick import NO_WISH, THINKING, Pick, Wish
 
 MessageStatus = Literal["streaming", "complete", "cut", "stopped", "interrupted", "failed"]
 TitledBy = Literal["nobody", "words", "engine", "person", "import"]
+Mark = Literal["pinned", "left_out"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,10 @@ class Failure:
 @dataclass(frozen=True)
 class StoredMessage:
     """A message with its place in the tree. "cut" is an answer that hit the limit of tokens, "stopped" one the person
-    ended, "interrupted" one that Hearth did not live to finish. `origin` is its name where it was brought in from."""
+    ended, "interrupted" one that Hearth did not live to finish. `origin` is its name where it was brought in from.
+
+    Of a "pinned" message the model is always sent the words, of one that is "left_out" never. `stand_in` is not None
+    where the model reads it in place of everything down to this message: a summary, or nothing; see `context`."""
 
     id: str
     parent_id: str | None
@@ -40,6 +44,8 @@ class StoredMessage:
     failure: Failure | None = None
     origin: str | None = field(default=None, compare=False)
     created_at: datetime = field(default_factory=now, compare=False)
+    mark: Mark | None = None
+    stand_in: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,13 +130,14 @@ def insert_conversation(db: sqlite3.Connection, chat: StoredConversation) -> Non
 
 
 _ADD = """
-    INSERT INTO messages (id, conversation_id, parent_id, role, parts, status, failure, model, created_at, origin)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO messages
+        (id, conversation_id, parent_id, role, parts, status, failure, model, created_at, origin, mark, stand_in)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _OR_CHANGE = """
     ON CONFLICT (id) DO UPDATE SET
         role = excluded.role, parts = excluded.parts, status = excluded.status,
-        failure = excluded.failure, model = excluded.model
+        failure = excluded.failure, model = excluded.model, mark = excluded.mark, stand_in = excluded.stand_in
 """
 
 
@@ -152,6 +159,8 @@ def save_message(
             item.model,
             as_text(item.created_at),
             item.origin,
+            item.mark,
+            None if item.stand_in is None else _clean(item.stand_in),
         ),
     )
     if item.usage is not None:
@@ -175,6 +184,8 @@ def stored_message(row: sqlite3.Row) -> StoredMessage:
         failure=Failure(**json.loads(row["failure"])) if row["failure"] else None,
         origin=row["origin"],
         created_at=datetime.fromisoformat(row["created_at"]),
+        mark=row["mark"],
+        stand_in=row["stand_in"],
     )
 
 

@@ -323,6 +323,8 @@ def _add_messages(db: sqlite3.Connection, rows: list[dict[str, object]], leaves:
             if row.get("parent_id") is not None and row["parent_id"] not in there:
                 row["parent_id"] = last.get(chat)
             moment = row["created_at"] = _time(row.get("created_at"))
+            row["mark"] = row["mark"] if row.get("mark") in ("pinned", "left_out") else None
+            row["stand_in"] = row["stand_in"] if isinstance(row.get("stand_in"), str) else None
             _insert(db, "conversations", {"id": chat, "created_at": moment, "updated_at": moment})
             if not (_is_legible(row) and _insert(db, "messages", row)):
                 lost += 1
@@ -380,7 +382,7 @@ _COLUMNS = {
     "conversations": {"id", "title", "created_at", "updated_at", "titled_by", "folder", "draft", "pinned_at"}
     | {"archived_at", "deleted_at", "origin", "picked_endpoint", "picked_model", "thinking"},
     "messages": {"id", "conversation_id", "parent_id", "role", "parts", "status", "failure", "model", "created_at"}
-    | {"origin"},
+    | {"origin", "mark", "stand_in"},
     "usage": {"message_id", "prompt_tokens", "completion_tokens", "tokens_per_second"},
     "erased": {"id", "erased_at"},
 }

@@ -17,6 +17,7 @@ from assistant.errors import SettingsError
 log = logging.getLogger(__name__)
 
 ThemeChoice = Literal["system", "light", "dark"]
+WayToMakeRoom = Literal["leave_out", "summarise"]
 THEMES: tuple[str, ...] = get_args(ThemeChoice)
 LARGEST_FILE_BYTES = 1_000_000
 
@@ -82,6 +83,11 @@ class Settings(BaseModel):
     )
     connections: tuple[Connection, ...] = Field(
         default=(), max_length=50, description="Every server that was saved; `endpoint` is the one that answers."
+    )
+    when_full: Literal["ask", "leave_out", "summarise"] = Field(
+        default="ask",
+        description="What happens when a chat is longer than its model can read: ask, leave out the oldest messages, or"
+        " put the model's summary in their place.",
     )
     offline: bool = Field(default=False, description="Nothing leaves this machine: foreign addresses are refused.")
     declined: tuple[Words, ...] = Field(

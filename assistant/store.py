@@ -93,6 +93,14 @@ class Store:
                 (messages[-1].id, as_text(now()), conversation_id),
             )
 
+    def mark_messages(self, *messages: StoredMessage) -> None:
+        """Keeps what messages say of being sent (`mark` and `stand_in`), all or none. When their chat changed stays."""
+        with self.database.writing() as db:
+            for item in messages:
+                db.execute(
+                    "UPDATE messages SET mark = ?, stand_in = ? WHERE id = ?", (item.mark, item.stand_in, item.id)
+                )
+
     def show(self, conversation_id: str, leaf_id: str | None) -> None:
         """Makes a message the one that the chat is shown up to; None shows the empty beginning."""
         with self.database.writing() as db:

@@ -50,6 +50,7 @@ class FakeEndpoint:
         port: int = 0,
         free: Answer | None = None,
         title: str = "A title",
+        pages: Mapping[str, object] | None = None,
     ) -> None:
         self.requests: list[Request] = []
         self.unexpected: list[str] = []
@@ -58,6 +59,7 @@ class FakeEndpoint:
         self._key, self._models, self._list_step = key, tuple(models), list_step
         self._free = free or Answer()
         self._title = title
+        self._pages = pages or {}  # that a server of some kind has of its own, by path: what it says of itself
         self._loop = asyncio.new_event_loop()
         self._ended = asyncio.Event()
         self._listening = threading.Event()
@@ -132,6 +134,8 @@ class FakeEndpoint:
         if (request.method, request.path) == ("GET", "/v1/models"):
             data = [{"id": name, "object": "model", "created": 1, "owned_by": "fake"} for name in self._models]
             return self._list_step or Status(200, {"object": "list", "data": data})
+        if request.method == "GET" and request.path in self._pages:
+            return Status(200, self._pages[request.path])
         if (request.method, request.path) != ("POST", "/v1/chat/completions"):
             return Status(404, {"detail": "Not Found"})
         if self._title and is_for_a_title(request):

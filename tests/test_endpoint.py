@@ -287,10 +287,59 @@ def test_context_overflow_is_told_with_its_numbers(step: Step):
         "The input token count (2000000) exceeds the maximum number of tokens allowed (1048576).",
         "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens",
         "The prompt (total length 9031) is longer than the maximum model length of 8192.",
+        "the request exceeds the available context size. try increasing the context size or enable context shift",
+        "the request exceeds the available context size, try increasing it",
+        "Input is too large to process. Either enable context shift or increase the context length.",
+        "Input tokens exceed the configured limit of 272000 tokens.",
+        "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: OpenAIException",
+        "Input validation error: `inputs` must have less than 1000 tokens. Given: 1020",
+        "Prompt exceeds max context length",
+        "Input is too long for requested model.",
     ],
 )
 def test_context_overflow_in_other_words_is_told_too(words: str):
     assert isinstance(played(Status(400, {"error": {"message": words}}))[2], ContextFull)
+
+
+COUNTED_OVERFLOWS = [
+    (400, {"error": {"code": 400, "type": "exceed_context_size_error", "n_prompt_tokens": 14429, "n_ctx": 8192,
+                     "message": "the request exceeds the available context size, try increasing it"}}, (14429, 8192)),
+    (500, {"error": {"code": 500, "type": "exceed_context_size_error", "n_prompt_tokens": 1407, "n_ctx": 256,
+                     "message": "the request exceeds the available context size. try increasing the context size"}},
+     (1407, 256)),
+    (400, {"error": {"message": "litellm.ContextWindowExceededError: litellm.BadRequestError: "
+                     "ContextWindowExceededError: OpenAIException - This model's maximum context length is 13500 "
+                     "tokens. However, you requested 14032 tokens (9936 in the messages, 4096 in the completion). "
+                     "Please reduce the length of the messages or completion."}}, (14032, 13500)),
+    (400, {"object": "error", "message": "This model's maximum context length is 16384 tokens. However, your request "
+           "has 19427 input tokens. Please reduce the length of the input messages. "
+           "(parameter=input_tokens, value=19427)", "code": 400}, (19427, 16384)),
+    (400, {"error": {"message": "This endpoint's maximum context length is 32768 tokens. However, you requested about "
+                     "42832 tokens (42832 of text input).", "code": 400}}, (42832, 32768)),
+    (400, {"error": {"message": "Requested tokens (2285) exceed context window of 2048"}}, (2285, 2048)),
+    (400, {"type": "error", "error": {"type": "invalid_request_error",
+                                      "message": "prompt is too long: 208310 tokens > 200000 maximum"}},
+     (208310, 200000)),
+    (400, {"error": {"message": "input length and `max_tokens` exceed context limit: 174167 + 64000 > 200000, decrease "
+                     "input length or `max_tokens` and try again"}}, (238167, 200000)),
+    (422, {"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 1512. Given: 1000 `inputs` "
+           "tokens and 1024 `max_new_tokens`", "error_type": "validation"}, (2024, 1512)),
+    (400, {"error": {"message": "The input token count (2845475) exceeds the maximum number of tokens allowed "
+                     "(1048576)."}}, (2845475, 1048576)),
+    (400, {"error": {"message": "Trying to keep the first 9031 tokens when context the overflows. However, the model "
+                     "is loaded with context length of only 4096 tokens, which is not enough."}}, (9031, 4096)),
+    (400, {"object": "error", "code": 400, "message": "The decoder prompt (length 21535) is longer than the maximum "
+           "model length of 16384."}, (21535, 16384)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "body", "numbers"), COUNTED_OVERFLOWS)
+def test_the_numbers_of_an_overflow_are_read_in_each_server_s_words(
+    status: int, body: object, numbers: tuple[int, int]
+):
+    error = played(Status(status, body))[2]
+    assert isinstance(error, ContextFull)
+    assert error.values == {"tokens": numbers[0], "limit": numbers[1]}
 
 
 @pytest.mark.parametrize("reason", ["null", "None", ""])

@@ -206,6 +206,20 @@ def test_our_export_is_lossless_and_comes_in_once(profile: Profile, other: Profi
     assert profile.bring_in(path).known == 2
 
 
+def test_what_the_model_is_sent_of_a_chat_goes_out_and_in_with_it(profile: Profile, other: Profile) -> None:
+    chat = profile.store.add_conversation()
+    question = StoredMessage(new_id(), None, Message("user", (Text("Red?"),)), "complete", mark="pinned")
+    answer = StoredMessage(new_id(), question.id, Message("assistant", (Text("Yes."),)), "complete", stand_in="It is.")
+    profile.store.save_messages(chat.id, question, answer)
+    path = profile.export("all.json")
+    other.bring_in(path)
+    assert [(item.mark, item.stand_in) for item in other.store.tree(chat.id)] == [("pinned", None), (None, "It is.")]
+    text = path.read_text(encoding="utf-8").replace('"pinned"', '"painted"').replace('"It is."', "7")
+    other.store.erase_messages(chat.id, question.id)
+    other.bring_in(as_file(path.with_name("odd.json"), text))
+    assert [(item.mark, item.stand_in) for item in other.store.tree(chat.id)] == [(None, None), (None, None)]
+
+
 def test_what_says_something_else_here_is_kept_in_both_versions(profile: Profile, other: Profile) -> None:
     chat = profile.store.add_conversation()
     question = StoredMessage(new_id(), None, Message("user", (Text("Red?"),)), "complete")

@@ -58,6 +58,19 @@ class Engine(Protocol):
         """Whether an assistant's message at the end is gone on with; else it has to be asked for."""
         ...
 
+    @property
+    def context_tokens(self) -> int | None:
+        """How many tokens the model reads at the most, answer included; None where that is not known (yet)."""
+        ...
+
+    async def learn_context(self) -> None:
+        """Asks the server, once, how many that are. Never raises."""
+        ...
+
+    async def count(self, messages: Sequence[Message]) -> int | None:
+        """How many tokens these are as a prompt, by the engine's own count; None where it has none. Never raises."""
+        ...
+
     async def start(self) -> None:
         """Gets ready, so that the first question need not wait: loads the model, or does nothing. May be repeated."""
         ...

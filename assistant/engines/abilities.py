@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from assistant.egress import Egress, Reason
+from assistant.egress import Egress, Reason, is_loopback
 from assistant.engines.access import Access
 from assistant.errors import EngineError
 
@@ -113,6 +113,14 @@ async def examine(
     )
 
 
+async def context_in_force(
+    url: str, *, model: str, access: Access, egress: Egress, reason: Reason, seconds: float = 5
+) -> int | None:
+    """The context that a server says is in force for a model; None where it does not say. Never raises."""
+    examiner = _Examiner(url, model=model, access=access, egress=egress, reason=reason, seconds=seconds)
+    return await examiner.context_tokens(is_near=is_loopback(urlsplit(url).hostname or ""))
+
+
 async def _seen(trial: Awaitable[bool]) -> bool | None:
     try:
         return await trial
@@ -130,6 +138,13 @@ class _Examiner:
         self._egress, self._seconds = egress, seconds
         self._reason: Reason = reason
         self._limit = "max_tokens"
+
+    async def context_tokens(self, *, is_near: bool) -> int | None:
+        """The context in force, by as few pages as it takes; those of servers for one machine where one is near."""
+        paths = _PAGES_OF_CONTEXT if is_near else ("/models",)
+        pages = await asyncio.gather(*map(self._page, paths))
+        seen: Pages = dict.fromkeys(_PAGES, None) | dict(zip(paths, pages, strict=True))
+        return next((tokens for read in _CONTEXTS if (tokens := read(seen, self._model))), None)
 
     async def about_server(self) -> tuple[str, int | None]:
         """Name and version of the server, and the context in force: by the pages that each kind has of its own."""
@@ -227,7 +242,7 @@ class _Examiner:
 
 
 Pages = Mapping[str, Any]
-_PAGES = (
+_PAGES: tuple[str, ...] = (
     "/models",
     "/props",
     "/api/version",
@@ -237,6 +252,7 @@ _PAGES = (
     "/api/ps",
     "/health/readiness",
 )
+_PAGES_OF_CONTEXT = ("/models", "/props", "/api/v0/models", "/api/ps")
 
 
 def _ollama(pages: Pages) -> str:

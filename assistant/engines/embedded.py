@@ -53,6 +53,17 @@ class EmbeddedEngine:
         """llama.cpp's server does."""
         return True
 
+    @property
+    def context_tokens(self) -> int | None:
+        return self._context_tokens
+
+    async def learn_context(self) -> None:
+        """It is known."""
+
+    async def count(self, messages: Sequence[Message]) -> int | None:
+        """None while the model is not loaded, too: to count it, nobody should have to wait for that."""
+        return await self._endpoint.count(messages) if self._endpoint else None
+
     def load(self) -> None:
         """Starts the child and does not wait: it loads its model beside whatever comes next. For any thread, before
         there is an event loop. Raises EngineError."""

@@ -8,17 +8,18 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
-from assistant.egress import Egress, Reason
+from assistant.egress import Egress, Reason, is_loopback
 from assistant.engines import AnswerFinished, EngineEvent, EngineIdentity, EngineKind, GenerationOptions
-from assistant.engines.abilities import Abilities, examine
+from assistant.engines.abilities import Abilities, context_in_force, examine
 from assistant.engines.access import Access
 from assistant.engines.deltas import Deltas
 from assistant.engines.faults import Asked, Refused, adapted, from_error_event, from_refusal, is_worth_a_retry
 from assistant.engines.limits import Limits
 from assistant.engines.prompt import to_request_messages
 from assistant.engines.sse import EventData
-from assistant.errors import EngineError, Interrupted, ModelMissing, NotCompatible
+from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing, NotCompatible
 from assistant.events import ReasoningDelta, TextDelta, UsageReported
 from assistant.messages import Message
 from assistant.pick import Thinking
@@ -47,6 +48,7 @@ class EndpointEngine:
         kind: EngineKind = "endpoint",
         limits: Limits | None = None,
         egress: Egress | None = None,
+        context_tokens: int | None = None,
     ) -> None:
         self._url, self._model = url.rstrip("/"), model or ""
         self._has_chosen_model = not model
@@ -54,6 +56,10 @@ class EndpointEngine:
         self._reason: Reason = "engine" if kind == "embedded" else "endpoint"
         self._access, self._limits, self._egress = access or Access(), limits or Limits(), egress or Egress()
         self._wire: tuple[asyncio.AbstractEventLoop, Wire] | None = None
+        self._context_tokens, self._has_asked_for_context = context_tokens, False
+        self._counts = kind == "embedded" or is_loopback(
+            urlsplit(url).hostname or ""
+        )  # until it is seen that it cannot
 
     @property
     def identity(self) -> EngineIdentity:
@@ -63,6 +69,31 @@ class EndpointEngine:
     def goes_on(self) -> bool:
         """Only llama.cpp's own server is known to; others answer anew, or refuse."""
         return self._kind == "embedded"
+
+    @property
+    def context_tokens(self) -> int | None:
+        """What it was told, what the server said, or what its refusal of too long a chat has taught."""
+        return self._context_tokens
+
+    async def learn_context(self) -> None:
+        if self._has_asked_for_context or not self._model:
+            return
+        self._has_asked_for_context = True
+        found = await context_in_force(
+            self._url, model=self._model, access=self._access, egress=self._egress, reason=self._reason
+        )
+        self._context_tokens = found or self._context_tokens
+
+    async def count(self, messages: Sequence[Message]) -> int | None:
+        """llama.cpp's own server does it, at its root; no other is asked twice."""
+        if not self._counts:
+            return None
+        try:
+            counted = await (await self._connected()).count(to_request_messages(messages))
+        except (EngineError, Refused):
+            counted = None
+        self._counts = counted is not None
+        return counted
 
     async def start(self) -> None:
         """Loads the client's code, which takes half a second."""
@@ -161,7 +192,7 @@ class EndpointEngine:
                 raise Interrupted("engine-silent", url=self._url) from None
             except Refused as refused:
                 changed = adapted(request, refused)
-                error = from_refusal(refused, self._asked())
+                error = self._learnt(from_refusal(refused, self._asked()))
                 if may_choose_anew and error.key == "engine-model-unknown":  # it was first in the list once
                     may_choose_anew, self._model = False, await self._first_model()
                     changed = request | {"model": self._model}
@@ -233,9 +264,15 @@ class EndpointEngine:
         fields = cast("Mapping[str, Any]", chunk) if isinstance(chunk, dict) else {}
         error = fields if fields.get("object") == "error" else fields.get("error")
         if error:
-            raise from_error_event(error, self._asked())
+            raise self._learnt(from_error_event(error, self._asked()))
         if deltas.broke_off:
             raise Interrupted("engine-server-fault-in-stream", url=self._url)
+
+    def _learnt(self, error: EngineError) -> EngineError:
+        """The same error: one that says how much the model can read has taught us that."""
+        if isinstance(error, ContextFull) and isinstance(limit := error.values.get("limit"), int) and limit > 0:
+            self._context_tokens, self._has_asked_for_context = limit, True
+        return error
 
     def _stranger(self) -> NotCompatible:
         return NotCompatible("engine-not-compatible", url=self._url)

@@ -49,9 +49,26 @@ _CONTEXT = re.compile(
     r"exceeds? the available context size|exceed_context_size|context_length_exceeded|maximum context length|"
     r"context (length|window|size)[^.]{0,40}(exceed|overflow|full|too (small|short))|"
     r"(exceed|overflow|larger than|longer than|greater than|more than)[^.]{0,40}context (length|window|size)|"
-    r"prompt (is )?too long|input (is )?too long|input length and|too many (input )?tokens|"
+    r"prompt (is )?too long|input (is )?too (long|large)|input length and|too many (input )?tokens|"
+    r"(exceed|overflow)[^.]{0,40}context limit|"  # Anthropic's, through a gateway
     r"context the overflows|longer than the maximum model length|"  # LM Studio's words, and vLLM's
-    r"token count[^.]{0,40}exceeds the maximum|`?inputs`? tokens \+ `?max_new_tokens`? must be",  # Gemini's, TGI's
+    r"(token count|tokens)[^.]{0,40}exceeds? the (maximum|configured limit)|"  # Gemini's, newer OpenAI models'
+    r"`?inputs`?\s*(tokens)?\s*(\+ `?max_new_tokens`?)? must (be|have less)|"  # TGI's
+    r"ContextWindowExceeded|prompt exceeds max|context shift",  # LiteLLM's, KoboldCpp's, llama.cpp's advice
+    re.IGNORECASE,
+)
+_USED = re.compile(
+    r"request \((\d+) tokens\)|n_prompt_tokens\W+(\d+)|(?:resulted in|requested|contains)[^\d.]{0,40}(\d+)|"
+    r"request has (\d+) input tokens|too long: (\d+) tokens|requested tokens \((\d+)\)|token count \((\d+)\)|"
+    r"context limit: (\d+) \+ (\d+)|given: (\d+) `?inputs`? tokens and (\d+)|first (\d+) tokens when|"
+    r"\((?:total )?length (\d+)\)",
+    re.IGNORECASE,
+)
+_FITS = re.compile(
+    r"context size \((\d+)|n_ctx\W+(\d+)|maximum context length (?:is|of) (\d+)|"
+    r"context (?:length|window)[^\d.]{0,20}(\d+)|tokens > (\d+) maximum|maximum model length of (\d+)|"
+    r"context limit: \d+ \+ \d+ > (\d+)|number of tokens allowed \((\d+)\)|must be <= (\d+)|"
+    r"configured limit of (\d+)",
     re.IGNORECASE,
 )
 _MODEL = re.compile(
@@ -196,18 +213,16 @@ def _by_words(text: str, asked: Asked, *, status: int) -> EngineError | None:
 
 def _context_full(text: str) -> ContextFull:
     """With the two numbers where the text holds them: what was asked and what fits."""
-    used = re.search(
-        r"request \((\d+) tokens\)|n_prompt_tokens\W+(\d+)|(?:resulted in|requested|contains)[^\d.]{0,40}(\d+)", text
-    )
-    fits = re.search(
-        r"context size \((\d+)|n_ctx\W+(\d+)|maximum context length (?:is|of) (\d+)|"
-        r"context (?:length|window)[^\d.]{0,20}(\d+)",
-        text,
-    )
+    used, fits = _USED.search(text), _FITS.search(text)
     if used is None or fits is None:
         return ContextFull("engine-context-full")
-    tokens, limit = (next(number for number in found.groups() if number) for found in (used, fits))
-    return ContextFull("engine-context-full-by", tokens=int(tokens), limit=int(limit))
+    tokens, limit = (_total(found) for found in (used, fits))
+    return ContextFull("engine-context-full-by", tokens=tokens, limit=limit)
+
+
+def _total(found: re.Match[str]) -> int:
+    """The number that was found; of two, what they make together: a prompt and the room for its answer."""
+    return sum(int(number) for number in found.groups() if number)
 
 
 def _busy(refused: Refused, asked: Asked) -> Busy:

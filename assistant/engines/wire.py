@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -56,6 +56,7 @@ class Wire:
             transport = BoundedTransport(
                 url, access=access, answer_bytes=limits.answer_bytes, egress=egress, reason=reason
             )
+            self._http = httpx2.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
             self._client = openai.AsyncOpenAI(
                 base_url=url,
                 api_key=api_key or _PLACEHOLDER,
@@ -63,7 +64,7 @@ class Wire:
                 project="",
                 max_retries=0,
                 timeout=httpx2.Timeout(limits.first_byte_seconds, connect=limits.connect_seconds),
-                http_client=httpx2.AsyncClient(transport=transport, trust_env=False, follow_redirects=False),
+                http_client=self._http,
             )
             self._completions = self._client.chat.completions.with_streaming_response  # imports much: here, in a thread
             self._models = self._client.models.with_raw_response
@@ -102,6 +103,27 @@ class Wire:
             raise NotCompatible("engine-not-compatible", url=self._url)
         entries = [cast("dict[str, Any]", item) for item in cast("list[object]", listed) if isinstance(item, dict)]
         return [entry["id"] for entry in entries if _is_name(entry.get("id"))]
+
+    async def count(self, messages: Sequence[Mapping[str, Any]]) -> int | None:
+        """How many tokens llama.cpp's server makes of these messages; None for any other. Raises EngineErrors."""
+        templated = await self._at_root("/apply-template", {"messages": messages})
+        prompt = templated.get("prompt")
+        if not isinstance(prompt, str):
+            return None
+        order = {"content": prompt, "add_special": True, "parse_special": True}
+        tokens = (await self._at_root("/tokenize", order)).get("tokens")
+        return len(cast("list[object]", tokens)) if isinstance(tokens, list) else None
+
+    async def _at_root(self, path: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The JSON object that comes back; an empty one for anything else."""
+        root = httpx2.URL(self._url).copy_with(path=path, query=None)
+        with _told(Asked(self._url, "", has_key=self._has_key)):
+            response = await self._http.post(root, json=order, timeout=self._limits.list_seconds)
+        try:
+            content = json.loads(response.content) if response.status_code == 200 else None
+        except (ValueError, RecursionError):
+            return {}
+        return cast("Mapping[str, Any]", content) if isinstance(content, dict) else {}
 
     async def aclose(self) -> None:
         """Closes all connections."""

@@ -14,11 +14,12 @@ from assistant.database import now
 from assistant.events import UsageReported
 from assistant.exchange.brought import Brought, Data, Unreadable, mapping, moment, sequence, text
 from assistant.messages import Attachment, Message
-from assistant.records import Failure, MessageStatus, StoredConversation, StoredMessage, TitledBy
+from assistant.records import Failure, Mark, MessageStatus, StoredConversation, StoredMessage, TitledBy
 
 FORMAT, VERSION = "hearth-export", 1
 _STATUSES: tuple[str, ...] = get_args(MessageStatus)
 _TITLED_BY: tuple[str, ...] = get_args(TitledBy)
+_MARKS: tuple[str, ...] = get_args(Mark)
 _ROLES = ("system", "user", "assistant", "tool")
 
 
@@ -92,6 +93,8 @@ def _message_to_json(item: StoredMessage) -> dict[str, Any]:
         "failure": asdict(item.failure) if item.failure else None,
         "origin": item.origin,
         "created_at": item.created_at.isoformat(),
+        "mark": item.mark,
+        "stand_in": item.stand_in,
     }
 
 
@@ -134,6 +137,7 @@ def _check_tree(messages: Sequence[StoredMessage]) -> None:
 def _message_from_json(source: Data) -> StoredMessage:
     status, created = source["status"], moment(source["created_at"])
     usage, failure = mapping(source.get("usage")), mapping(source.get("failure"))
+    mark, stand_in = source.get("mark"), source.get("stand_in")
     if status not in _STATUSES or created is None or source["role"] not in _ROLES:
         raise ValueError
     return StoredMessage(
@@ -148,6 +152,8 @@ def _message_from_json(source: Data) -> StoredMessage:
         else None,
         origin=text(source.get("origin")) or None,
         created_at=created,
+        mark=mark if mark in _MARKS else None,
+        stand_in=stand_in if isinstance(stand_in, str) else None,
     )
 
 

@@ -110,6 +110,12 @@ async def _change_tree(conversation: Conversation, verb: str, message_id: str) -
     match verb:
         case "retry":
             await conversation.retry(message_id)
+        case "leave-oldest":
+            await conversation.retry(message_id, way="leave_out")
+        case "summarise-oldest":
+            await conversation.retry(message_id, way="summarise")
+        case "send-all":
+            await conversation.send_all()
         case "continue":
             await conversation.go_on(message_id)
         case "show":

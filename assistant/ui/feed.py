@@ -12,7 +12,8 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -22,6 +23,7 @@ from assistant.conversation import Conversation
 from assistant.conversations import Conversations
 from assistant.errors import HearthError
 from assistant.i18n import Translator
+from assistant.ui.context_panel import ContextPanel
 from assistant.ui.pace import Pace
 from assistant.ui.transcript import Frame, Transcript, View
 
@@ -38,11 +40,14 @@ class Feed:
     chat's draft, or in `error` why not.
 
     A frame may also say that it carries more than further words ("urgent"), and that something around the messages has
-    changed, for the page to ask Gradio about: "stirred", of the chat, and "banner", once `banner` gives other words.
+    changed, for the page to ask Gradio about: "stirred", of the chat, and "banner", once `banner` gives other words;
+    and how full the model's context is ("context": see context_panel.gauge), when that has changed.
     """
 
-    def __init__(self, conversations: Conversations, t: Translator, *, banner: Callable[[], str]) -> None:
-        self._conversations, self._t, self._banner = conversations, t, banner
+    def __init__(
+        self, conversations: Conversations, t: Translator, *, banner: Callable[[], str], context: ContextPanel
+    ) -> None:
+        self._conversations, self._t, self._banner, self._context = conversations, t, banner, context
         self._readers: dict[str, _Reader] = {}  # by a name that only its own page is told
 
     def add_to(self, app: FastAPI) -> None:
@@ -59,7 +64,8 @@ class Feed:
             return PlainTextResponse("Not now.\n", 503)
         if conversation is None:
             return PlainTextResponse("No such chat.\n", 404)
-        reader = _Reader(conversation, Transcript(self._t, down_to=message.strip("-")), self._banner)
+        transcript = Transcript(self._t, down_to=message.strip("-"))
+        reader = _Reader(conversation, transcript, self._banner, gauge=self._context.gauge)
         return StreamingResponse(self._told(reader), media_type="text/event-stream")
 
     async def _more(self, reader: str) -> Response:
@@ -110,8 +116,16 @@ class _Question(BaseModel):
 class _Reader:
     """One page that follows a chat."""
 
-    def __init__(self, conversation: Conversation, transcript: Transcript, banner: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        transcript: Transcript,
+        banner: Callable[[], str],
+        *,
+        gauge: Callable[[Conversation], Awaitable[dict[str, Any]]],
+    ) -> None:
         self._conversation, self._transcript, self._banner = conversation, transcript, banner
+        self._gauge = gauge
         self._wish = asyncio.Event()
         self._has_ended = False
 
@@ -130,6 +144,7 @@ class _Reader:
         pace = Pace()
         chat = self._conversation
         milestone, banner = chat.milestone, ""
+        gauge: dict[str, Any] | None = None
         while not self._has_ended:
             began, news, passed = time.monotonic(), chat.news, milestone
             milestone = chat.milestone
@@ -139,6 +154,9 @@ class _Reader:
             frame = await asyncio.to_thread(self._transcript.frame, view)
             if milestone is not passed and view.live is None:
                 frame["stirred"] = True
+            # At rest only, and never for a word: it looks at every message.
+            if view.live is None and (shown := await self._gauge(chat)) != gauge:
+                frame["context"] = gauge = shown
             if frame and milestone is not passed:
                 frame["urgent"] = True
             if (words := self._banner()) != banner:

@@ -28,6 +28,7 @@ from assistant.ui.banner import Banner
 from assistant.ui.chat import ChatTab
 from assistant.ui.check import TargetCheck
 from assistant.ui.commands import Commands
+from assistant.ui.context_panel import ContextPanel
 from assistant.ui.data_page import DataPage
 from assistant.ui.export import Downloads
 from assistant.ui.feed import Feed
@@ -123,7 +124,9 @@ def build_page(
     blocks._queue = PageQueue(blocks)  # pyright: ignore[reportPrivateUsage]
     blocks.state_session_capacity = MOST_PAGES
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
-    Feed(conversations, t, banner=lambda: banner.words() + chat.offers.words()).add_to(app)
+    context = ContextPanel(conversations, configuration, t)
+    context.add_to(app)
+    Feed(conversations, t, banner=lambda: banner.words() + chat.offers.words(), context=context).add_to(app)
     scripts.add_to(app)
     app.add_middleware(Shelf, kinds={block.get_block_name() for block in blocks.blocks.values()})
     served = gr.mount_gradio_app(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
@@ -13,10 +13,17 @@ from assistant.i18n import Translator
 from assistant.messages import Attachment, Message
 from assistant.records import Failure, StoredMessage
 from assistant.ui.actions import answer_actions, question_actions
-from assistant.ui.links import as_html
+from assistant.ui.links import as_html, link
 from assistant.ui.weight import is_heavy
 
 SectionKind = Literal["markdown", "plain", "thought", "plain thought", "tool", "waiting"]
+OVERFLOWS = (
+    "engine-context-full",
+    "engine-context-full-by",
+    "engine-context-full-about",
+    "engine-summary-failed",
+    "answer-context-ended",
+)
 Bubble = tuple[StoredMessage, ...]
 """What stands in one bubble: a question, or an answer, which may be several messages with tool calls between them."""
 
@@ -34,11 +41,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Card:
-    """A finished bubble. `key` is the id of its first message; `foot` is HTML of our own, with no word of a model in it
-    that was not escaped; `copied` is what a copy of it holds."""
+    """A finished bubble, or a "note" between two. `key` is the id of its first message; `foot` is HTML of our own, with
+    no word of a model in it that was not escaped; `copied` is what a copy of it holds."""
 
     key: str
-    role: Literal["user", "assistant"]
+    role: Literal["user", "assistant", "note"]
     sections: tuple[Section, ...]
     foot: str
     copied: str
@@ -53,12 +60,14 @@ def bubbles(messages: Iterable[StoredMessage]) -> list[Bubble]:
     return shown
 
 
-def render(said: Bubble, t: Translator, *, siblings: tuple[str, ...] = ()) -> Card:
+def render(said: Bubble, t: Translator, *, siblings: tuple[str, ...] = (), is_sent: bool = True) -> Card:
     """A bubble with what can be done with it and, below an answer, its closing line: model and speed, or why it ended
-    early. `siblings` are the versions that stand in its place, where there is more than one."""
+    early. `siblings` are the versions that stand in its place, where there is more than one; `is_sent` is whether the
+    model gets to read it."""
     first, last = said[0], said[-1]
+    unsent = "" if is_sent else f'<div class="hearth-meta hearth-unsent">{t("context.unsent")}</div>'
     if first.message.role == "user":
-        foot = _files(first.message) + question_actions(first, siblings, t)
+        foot = _files(first.message) + unsent + question_actions(first, siblings, t)
         return Card(first.id, "user", (Section("plain", first.message.text),), foot, first.message.text)
     sections: list[Section] = []
     foot = ""
@@ -68,9 +77,23 @@ def render(said: Bubble, t: Translator, *, siblings: tuple[str, ...] = ()) -> Ca
             foot += closing_line(item, t)
     if any(section.kind == "plain" for section in sections):
         foot = f'<div class="hearth-meta">{t("chat.plain")}</div>{foot}'
-    foot = _files(last.message) + foot + answer_actions(said, siblings, t)
+    foot = _files(last.message) + unsent + foot + answer_actions(said, siblings, t)
     copied = "\n\n".join(item.message.text for item in said if item.message.role == "assistant" and item.message.text)
     return Card(first.id, "assistant", tuple(sections), foot, copied)
+
+
+def render_stand_in(covered: Sequence[StoredMessage], t: Translator) -> Card:
+    """The note below the last of the messages that something stands in for: the summary, folded, or that there is
+    none."""
+    last, count = covered[-1], len(bubbles(covered))
+    back = link("send-all", last.id, t("context.send-all"), title=t("context.send-all.about"))
+    actions = f'<div class="hearth-actions">{back}</div>'
+    if not last.stand_in:
+        foot = f'<div class="hearth-meta">{t("context.left-out.count", count=count)}</div>{actions}'
+        return Card(f"below-{last.id}", "note", (), foot, "")
+    kind: SectionKind = "plain thought" if is_heavy(last.stand_in) else "thought"
+    summary = Section(kind, last.stand_in, t("context.summary", count=count))
+    return Card(f"below-{last.id}", "note", (summary,), actions, last.stand_in)
 
 
 def render_live(answer: Answer, t: Translator, *, is_heavy: Callable[[str], bool] = is_heavy) -> tuple[Section, ...]:
@@ -80,6 +103,7 @@ def render_live(answer: Answer, t: Translator, *, is_heavy: Callable[[str], bool
         if message.role == "assistant":
             sections += _sections(message, t, is_thinking=not message.text, is_heavy=is_heavy)
     words = t("chat.queued", count=answer.ahead) if answer.ahead else t("chat.waiting")
+    words = t("context.summarising") if answer.is_summarising else words
     return tuple(sections) or (Section("waiting", words),)
 
 
@@ -90,7 +114,7 @@ def closing_line(item: StoredMessage, t: Translator) -> str:
     if item.status in ("stopped", "interrupted", "cut"):
         parts.append(t(f"chat.status.{item.status}"))
     line = f'<div class="hearth-meta">{" · ".join(parts)}</div>' if parts else ""
-    return _failure(item.failure, t) + line if item.failure else line
+    return _failure(item, item.failure, t) + line if item.failure else line
 
 
 def _sections(
@@ -122,12 +146,17 @@ def _usage(usage: UsageReported, t: Translator) -> list[str]:
     return shown
 
 
-def _failure(failure: Failure, t: Translator) -> str:
-    """Why there is no more of an answer. One from another Hearth's file may name a reason that this one does not know,
-    or without what its sentence needs; such a chat is shown all the same."""
+def _failure(item: StoredMessage, failure: Failure, t: Translator) -> str:
+    """Why there is no more of an answer, and the ways out of a context that is full. One from another Hearth's file may
+    name a reason that this one does not know, or without what its sentence needs; such a chat is shown all the same."""
     try:
         hint = t.optional(f"error.{failure.key}.hint", **failure.values)
         message = t(f"error.{failure.key}", **failure.values)
     except (LookupError, TypeError, ValueError):
         message, hint = t("chat.status.interrupted"), ""
-    return f'<div class="hearth-failure"><strong>{as_html(message)}</strong> {as_html(hint)}</div>'
+    ways = ""
+    if failure.key in OVERFLOWS:
+        ways = link("leave-oldest", item.id, t("context.leave-out-oldest.retry"))
+        ways += link("summarise-oldest", item.id, t("context.summarise-oldest.retry"))
+        ways = f'<div class="hearth-ways">{ways}</div>'
+    return f'<div class="hearth-failure"><strong>{as_html(message)}</strong> {as_html(hint)}{ways}</div>'

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse
 from assistant.i18n import Translator
 from assistant.paths import asset
 
-OURS = ("app.js", "commands.js", "markup.js", "transcript.js", "composer.js", "paste.js", "print.js")
+OURS = ("app.js", "context.js", "commands.js", "markup.js", "transcript.js", "composer.js", "paste.js", "print.js")
 OTHERS = ("markdown-it.min.js", "highlight.min.js")  # see assets/vendor/LICENSES.md
 # Gradio 6.31 drops @page from a style sheet, and confines what it says for print to its own container.
 PAPER = "<style>@page { margin: 18mm 16mm; } @media print { #hearth-down { display: none !important; } }</style>"
@@ -25,6 +25,7 @@ OF_GRADIO = {"maths": "auto-render-*.js", "mathsStyle": "katex-*.css", "diagrams
 def head(t: Translator) -> str:
     """What goes into the page's head."""
     words = {"copy": t("message.copy"), "copied": t("message.copied"), "unasked": t("chat.unasked")}
+    words |= {"contextFailed": t("context.failed"), "close": t("banner.close")}
     words["tooLong"] = t("chat.too-long", given="{given}", most="{most}")  # filled in by paste.js
     given = {"words": words, "gradio": of_gradio()}
     ours = "".join(f"<script>{asset(name).read_text(encoding='utf-8')}</script>" for name in OURS)

@@ -55,7 +55,7 @@ class SettingsTab:
         with gr.Column(elem_id="settings-form", elem_classes="settings-page", visible=False) as self._column:
             self._inputs = self._lay_out_engine()
             gr.Markdown(f"## {t('settings.answers')}", container=False)
-            for name in ("system_prompt", "temperature", "max_tokens"):
+            for name in ("system_prompt", "temperature", "max_tokens", "when_full"):
                 self._inputs[name] = make_field(name, t)
             gr.Markdown(f"## {t('settings.look')}", container=False)
             self._inputs["theme"] = make_field("theme", t)
@@ -135,7 +135,8 @@ class SettingsTab:
 
     def _show(self, is_filled: bool) -> Changes:  # noqa: FBT001  # Gradio's call
         if is_filled:
-            return {self._is_filled: True}
+            # Chosen elsewhere too, where one looks at what fills the context.
+            return {self._is_filled: True, self._inputs["when_full"]: self._configuration.settings.when_full}
         return self._fill() | {
             self._is_filled: True,
             self._column: gr.update(visible=True),

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from assistant.answer import Answer
+from assistant.context import covered_count, unsent
 from assistant.i18n import Translator
 from assistant.records import StoredMessage
-from assistant.ui.render import Bubble, Section, bubbles, render, render_live
+from assistant.ui.render import Bubble, Section, bubbles, render, render_live, render_stand_in
 from assistant.ui.weight import is_heavy
 
 SCREENFUL = 12
@@ -51,7 +52,7 @@ class Transcript:
         self._settled: object = None
         self._siblings: object = None
         self._wanted = 0  # how many bubbles more, above the first
-        self._cards: dict[str, tuple[Bubble, tuple[str, ...]]] = {}
+        self._cards: dict[str, tuple[Bubble, tuple[str, ...], bool]] = {}
         self._live: tuple[Section, ...] | None = None
         self._answer: Answer | None = None
         self._weighed: dict[str, tuple[int, bool]] = {}  # by how a text begins: how long it was, whether it was heavy
@@ -81,11 +82,18 @@ class Transcript:
         window = said[self._first_of(said) :]
         known, self._cards = self._cards, {}
         new: list[dict[str, Any]] = []
+        hidden, covered = unsent(view.settled), covered_count(view.settled)
+        boundary = view.settled[covered - 1] if covered else None
         for bubble in window:
-            key, versions = bubble[0].id, view.siblings.get(bubble[0].id, ())
-            self._cards[key] = (bubble, versions)
-            if known.get(key) != (bubble, versions):
-                new.append(asdict(render(bubble, self._t, siblings=versions)))
+            key, versions, is_sent = bubble[0].id, view.siblings.get(bubble[0].id, ()), bubble[0].id not in hidden
+            shown = self._cards[key] = (bubble, versions, is_sent)
+            if known.get(key) != shown:
+                new.append(asdict(render(bubble, self._t, siblings=versions, is_sent=is_sent)))
+            if boundary is not None and boundary.id == bubble[-1].id:
+                note = render_stand_in(view.settled[:covered], self._t)
+                shown = self._cards[note.key] = ((boundary,), (), False)
+                if known.get(note.key) != shown:
+                    new.append(asdict(note))
         return {"order": list(self._cards), "cards": new, "more": len(said) > len(window)}
 
     def _first_of(self, said: list[Bubble]) -> int:

@@ -151,7 +151,7 @@ def test_row_32_what_is_no_endpoint_is_called_so(tmp_path: Path, step: Step) -> 
 
 @pytest.mark.parametrize("as_event", [False, True])
 def test_row_33_a_chat_that_is_too_long_is_told_and_deletes_nothing(tmp_path: Path, as_event: bool) -> None:
-    assert after(ContextOverflow(as_event), data_dir=tmp_path).why == "engine-context-full-by"
+    assert after(ContextOverflow(as_event), data_dir=tmp_path).why == "engine-question-too-long-by"
 
 
 @pytest.mark.parametrize(

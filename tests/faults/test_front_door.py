@@ -57,6 +57,7 @@ print(json.dumps(sorted(set(walk(guard._app.routes)))))
 NEEDED = {
     "GET /",
     "GET /assets/{path:path}",
+    "GET /context/{chat}",
     "GET /favicon.ico",
     "GET /feed/{chat}/{message}",
     "GET /gradio_api/app_id",
@@ -67,6 +68,7 @@ NEEDED = {
     "GET /static/{path:path}",
     "GET /theme.css",
     "POST /ask",
+    "POST /context",
     "POST /gradio_api/cancel",
     "POST /gradio_api/queue/join",
     "POST /gradio_api/reset",
