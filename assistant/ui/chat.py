@@ -218,15 +218,21 @@ class ChatTab:
         t = self._t
         if conversation is not None and self._conversations.is_private(conversation):
             return f"# {t('chat.welcome.private')}\n\n{t('chat.welcome.private.about')}"
-        who = "endpoint" if self._configuration.target.endpoint else "starter"
-        return f"# {t('chat.welcome')}\n\n{t(f'chat.welcome.{who}')}"
+        if self._configuration.target.endpoint:
+            who = t("chat.welcome.endpoint")
+        elif name := self._configuration.built_in.name:
+            who = t("chat.welcome.own", model=_as_code(name))
+        else:
+            who = t("chat.welcome.starter")
+        return f"# {t('chat.welcome')}\n\n{who}"
 
 
 def engine_words(configuration: Configuration, t: Translator) -> str:
     """One line of Markdown that says who answers, and from where; as code, or the address would become a link."""
     target = configuration.target
     if not target.endpoint:
-        return t("engine.embedded")
+        name = configuration.built_in.name
+        return t("engine.own", model=_as_code(name)) if name else t("engine.embedded")
     model = _as_code(target.model) if target.model else t("engine.first-model")
     return t("engine.endpoint", model=model, endpoint=_as_code(target.endpoint))
 

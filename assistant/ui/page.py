@@ -21,6 +21,7 @@ from assistant.engines.neighbours import Neighbourhood
 from assistant.exchange.exporter import Exporter
 from assistant.exchange.importer import Importer
 from assistant.i18n import Translator
+from assistant.library.incoming import Incoming
 from assistant.paths import asset
 from assistant.ui import scripts, theme
 from assistant.ui.backups_page import BackupsPage
@@ -30,6 +31,8 @@ from assistant.ui.commands import Commands
 from assistant.ui.data_page import DataPage
 from assistant.ui.export import Downloads
 from assistant.ui.feed import Feed
+from assistant.ui.intake import Intake
+from assistant.ui.models_tab import Models, ModelsTab
 from assistant.ui.network_page import NetworkPage
 from assistant.ui.queue import PageQueue
 from assistant.ui.settings_tab import SettingsTab, TargetCheck
@@ -65,6 +68,7 @@ def build_page(
     check: TargetCheck,
     visits: Callable[[], list[Visit]],
     neighbourhood: Neighbourhood,
+    models: Models,
     caretaker: Caretaker,
     importer: Importer,
     exporter: Exporter,
@@ -84,6 +88,8 @@ def build_page(
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(t("tab.chat"), elem_id="tab-chat", id="chat", scale=1):
                 chat = ChatTab(conversations, configuration, neighbourhood, sidebar, t)
+            with gr.Tab(t("tab.models"), elem_id="tab-models", id="models") as models_tab:
+                library = ModelsTab(models, configuration, t)
             with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:  # noqa: SIM117
                 with gr.Tabs(elem_id="settings-pages") as pages:
                     with gr.Tab(t("settings.general"), elem_id="page-general", id="general") as general:
@@ -107,9 +113,13 @@ def build_page(
         sidebar.wire(chat.state)
         commands.wire(tabs)
         settings.wire(blocks, tab, general)
+        chosen = library.wire(models_tab)
+        settings.follow(*chosen)
+        chat.follow(*chosen)
         uses = [*chat.offers.wire(blocks, banner.look), *settings.search.wire()]
         settings.follow(*uses)
         chat.follow(*uses)
+        library.follow(*uses)
         network.wire(network_tab)
         data.wire(chat.state, sidebar)
         backups.wire(backups_tab, banner.backups)
@@ -123,6 +133,7 @@ def build_page(
     blocks.state_session_capacity = MOST_PAGES
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
     Feed(conversations, t, banner=lambda: banner.words() + chat.offers.words()).add_to(app)
+    Intake(Incoming(models.library), t).add_to(app)
     scripts.add_to(app)
     app.add_middleware(Shelf, kinds={block.get_block_name() for block in blocks.blocks.values()})
     served = gr.mount_gradio_app(
