@@ -217,6 +217,7 @@ class Fetch:
             raise _Passing(LibraryError("download-refused", host=host, status=206))
         length = _number(response.headers.get("content-length", ""))
         if self._told_bytes and length and length != self._told_bytes:
+            self._drop()
             raise LibraryError("download-wrong-length", name=piece.name)
         if start:
             is_same = bool(piece.sha256) or (validator == piece.validator and length == piece.total_bytes)
