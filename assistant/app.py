@@ -125,7 +125,7 @@ class App:
             check=check,
             visits=self._egress.visits,
             neighbourhood=self._neighbourhood,
-            models=Models(self._library, downloads, use=self._use_model, hub=os.environ.get("HF_ENDPOINT", "")),
+            models=Models(self._library, downloads, use=self._use_model),
             caretaker=caretaker,
             importer=Importer(store, attachments),
             exporter=Exporter(store, attachments, ENGLISH),

@@ -1,4 +1,4 @@
-"""A file server that does what servers do: ranges, redirects, stalls, cuts, lies. Real HTTP, and every request noted."""
+"""A file server that does what servers do: ranges, redirects, stalls, cuts, lies. Real HTTP; every request is noted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -144,6 +144,3 @@ def range_server() -> Iterator[RangeServer]:
         yield server
     finally:
         server.stop()
-
-
-__all__ = ["RangeServer", "Served", "range_server", "replace"]

@@ -15,6 +15,8 @@ from assistant.errors import ModelMissing
 from assistant.paths import starter_model
 from tests.model_files import DESCRIPTION, gguf, text
 
+ONE_PAIR = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("a")
+
 
 def fault(path: Path) -> ModelMissing:
     with pytest.raises(ModelMissing) as caught:
@@ -67,15 +69,15 @@ def test_half_of_the_starter_model_is_known_for_what_it_is(tmp_path: Path) -> No
         (b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 1), "engine-model-damaged"),
         (b"GGUF" + struct.pack("<IQQ", 3, 1, 1 << 63), "engine-model-damaged"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 1 << 62), "model-truncated-header"),
-        (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("a") + struct.pack("<I", 99), "engine-model-damaged"),
-        (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("a") + struct.pack("<IIQ", 9, 4, 1 << 61), "model-truncated-header"),
-        (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("a") + struct.pack("<IIQ", 9, 8, 1 << 61), "model-truncated-header"),
-        (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("a") + struct.pack("<II", 9, 9), "model-truncated-header"),
+        (ONE_PAIR + struct.pack("<I", 99), "engine-model-damaged"),
+        (ONE_PAIR + struct.pack("<IIQ", 9, 4, 1 << 61), "model-truncated-header"),
+        (ONE_PAIR + struct.pack("<IIQ", 9, 8, 1 << 61), "model-truncated-header"),
+        (ONE_PAIR + struct.pack("<II", 9, 9), "model-truncated-header"),
         (gguf(tensors=(("w", (1 << 50, 1 << 10), 0),), data_bytes=8), "engine-model-damaged"),
         (gguf(tensors=(("w", (1, 1, 1, 1, 1, 1), 0),)), "engine-model-damaged"),
         (gguf(DESCRIPTION | {"general.alignment": 1 << 31}), "engine-model-damaged"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_good_model_has_its_sentence(tmp_path: Path, content: bytes, key: str) -> None:
     assert fault(written(tmp_path, content)).key == key
 
@@ -83,7 +85,7 @@ def test_what_is_no_good_model_has_its_sentence(tmp_path: Path, content: bytes, 
 def test_no_number_in_a_file_decides_how_much_memory_is_used(tmp_path: Path) -> None:
     """A file of 30 MB that claims lists without end, and texts as long as it is."""
     endless = b"GGUF" + struct.pack("<IQQ", 3, 0, 60_000) + text("a") + struct.pack("<IIQ", 9, 8, 1 << 61)
-    long = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("a") + struct.pack("<I", 8) + struct.pack("<Q", 29_000_000)
+    long = ONE_PAIR + struct.pack("<I", 8) + struct.pack("<Q", 29_000_000)
     for head in (endless, long):
         path = written(tmp_path, head + bytes(30_000_000))
         tracemalloc.start()

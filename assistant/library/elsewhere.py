@@ -92,11 +92,15 @@ def _ollama_models(root: Path) -> Iterator[Found]:
 
 def _hugging_face(home: Path, environment: Mapping[str, str]) -> Path:
     """As its own client chooses it (huggingface_hub.constants)."""
-    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
-        if named := environment.get(variable):
-            return Path(named)
-    cache = Path(environment.get("XDG_CACHE_HOME") or home / ".cache") / "huggingface"
-    return Path(environment.get("HF_HOME") or cache) / "hub"
+
+    def named(variable: str) -> str:
+        # The launcher takes these out of the environment, for Gradio would go by others of their kind.
+        return environment.get(variable) or environment.get(f"HEARTH_PLACE_{variable}", "")
+
+    if cache := named("HF_HUB_CACHE") or named("HUGGINGFACE_HUB_CACHE"):
+        return Path(cache)
+    usual = Path(environment.get("XDG_CACHE_HOME") or home / ".cache") / "huggingface"
+    return Path(named("HF_HOME") or usual) / "hub"
 
 
 def _files(program: str, root: Path) -> Iterator[Found]:

@@ -28,28 +28,24 @@ def in_use(model: Model | None, library: Library, t: Translator, *, endpoint: st
 
 
 def here(models: Sequence[Model], library: Library, t: Translator, *, used: str) -> str:
-    """What lies in the folder, and the starter. `used` is the one in use."""
+    """What lies in the folder, and the starter, but for `used`, the one in use."""
     rows: list[str] = []
     for model in models:
-        is_used = model.ref == used
-        actions = [] if is_used or not model.can_chat else [_use(model, t("models.use"))]
-        if model.ref and not is_used:
+        if model.ref == used:
+            continue
+        actions = [_use(model, t("models.use"))] if model.can_chat else []
+        if model.ref:
             actions.append(_delete(model, t))
-        rows.append(_row(model, library, t, actions=actions, mark=t("models.used") if is_used else ""))
+        rows.append(_row(model, library, t, actions=actions))
     return _list(rows) or f"<p>{_text(t('models.none-here'))}</p>"
 
 
 def elsewhere(models: Sequence[Model], library: Library, t: Translator, *, used: str) -> str:
-    """What other programs have."""
+    """What other programs have, but for `used`, the one in use."""
     rows = [
-        _row(
-            model,
-            library,
-            t,
-            actions=[] if model.ref == used else [_use(model, t("models.use-in-place"))],
-            mark=t("models.used") if model.ref == used else "",
-        )
+        _row(model, library, t, actions=[_use(model, t("models.use-in-place"))])
         for model in models
+        if model.ref != used
     ]
     return _list(rows) or f"<p>{_text(t('models.none-elsewhere'))}</p>"
 
@@ -76,7 +72,8 @@ def recommendations(models: Sequence[Recommended], library: Library, t: Translat
 
 def downloads(views: Sequence[Progress], t: Translator) -> str:
     """What is on its way, with a bar; empty where nothing is."""
-    return _list([_download(view, t) for view in views])
+    heading = f"<h2>{_text(t('models.downloads'))}</h2>" if views else ""
+    return heading + _list([_download(view, t) for view in views])
 
 
 def _download(view: Progress, t: Translator) -> str:
@@ -94,8 +91,10 @@ def _download(view: Progress, t: Translator) -> str:
             verbs = (("model-pause", "models.pause"), ("model-cancel", "models.cancel"))
         case "done":
             verbs = (("model-use", "models.use"), ("model-cancel", "models.close"))
-        case "paused" | "failed":
+        case "paused":
             verbs = (("model-resume", "models.resume"), ("model-cancel", "models.cancel"))
+        case "failed":
+            verbs = (("model-resume", "models.try-again"), ("model-cancel", "models.cancel"))
     actions = [link(verb, view.name, t(key), title=visible(view.name)) for verb, key in verbs]
     return _item(view.name, lines, actions=actions, more=bar, is_bad=view.fault is not None)
 
@@ -117,7 +116,7 @@ def _standing(view: Progress, t: Translator) -> str:
     return " · ".join([*words, t("models.from", host=host)])
 
 
-def _row(model: Model, library: Library, t: Translator, *, actions: Sequence[str], mark: str = "") -> str:
+def _row(model: Model, library: Library, t: Translator, *, actions: Sequence[str]) -> str:
     lines: list[str] = []
     fit: Fit | None = None
     if model.header is not None:
@@ -135,7 +134,7 @@ def _row(model: Model, library: Library, t: Translator, *, actions: Sequence[str
         lines.append(t("models.in-program", program=model.program, path=model.path))
     elif model.is_link:
         lines.append(t("models.link-to", path=model.path.resolve()))
-    marks = _marks(fit, t, mark)
+    marks = _marks(fit, t)
     return _item(model.name, lines, actions=actions, marks=marks, is_bad=model.fault is not None)
 
 
@@ -171,7 +170,7 @@ def _delete(model: Model, t: Translator) -> str:
     )
 
 
-def _marks(fit: Fit | None, t: Translator, mark: str) -> str:
+def _marks(fit: Fit | None, t: Translator, mark: str = "") -> str:
     marks = f'<span class="hearth-mark">{_text(mark)}</span>' if mark else ""
     if fit is not None:
         marks += f'<span class="hearth-mark hearth-fit-{fit}">{_text(t(f"models.fit.{fit}"))}</span>'
@@ -202,10 +201,14 @@ def size(count: int) -> str:
     """Bytes for people, as shops and systems count them."""
     if count < 1_000_000:
         return f"{count / 1000:.0f} kB"
+    if count < 10_000_000:
+        return f"{count / 1_000_000:.1f} MB"
     return f"{count / 1_000_000:.0f} MB" if count < 1_000_000_000 else f"{count / 1_000_000_000:.1f} GB"
 
 
 def _count(parameters: int) -> str:
+    if parameters < 1_000_000:
+        return f"{parameters:,}"
     return f"{parameters / 1e6:.0f}M" if parameters < 1_000_000_000 else f"{parameters / 1e9:.1f}B"
 
 

@@ -23,7 +23,7 @@ from assistant.i18n import Translator
 from assistant.library.downloads import Downloads
 from assistant.library.recommended import recommended
 from assistant.library.shelf import Library, Model
-from assistant.library.source import HUGGING_FACE, sources
+from assistant.library.source import sources
 from assistant.ui import model_list
 from assistant.ui.links import as_html, parse
 from assistant.ui.wiring import Changes, chain, wire
@@ -42,13 +42,11 @@ DROP = """
 
 @dataclass(frozen=True)
 class Models:
-    """What the tab works with. `use` loads a model and makes answers come from it; it raises HearthError. `hub` is
-    another address of Hugging Face's (a mirror), or empty."""
+    """What the tab works with. `use` loads a model and makes answers come from it; it raises HearthError."""
 
     library: Library
     downloads: Downloads
     use: Callable[[Model], Awaitable[None]]
-    hub: str = ""
 
 
 class ModelsTab:
@@ -56,7 +54,6 @@ class ModelsTab:
 
     def __init__(self, models: Models, configuration: Configuration, t: Translator) -> None:
         self._models, self._configuration, self._t = models, configuration, t
-        self._hub = models.hub.rstrip("/") or HUGGING_FACE
         self._done = gr.State(())  # the downloads that were done when the lists were drawn
         self._timer = gr.Timer(LOOK_SECONDS, active=False)
         with gr.Column(elem_id="models-page", elem_classes="settings-page"):
@@ -174,7 +171,7 @@ class ModelsTab:
         try:
             match verb:
                 case "model-get":
-                    await downloads.start(sources(what, hub=self._hub))
+                    await downloads.start(sources(what))
                 case "model-pause":
                     await downloads.pause(what)
                 case "model-resume":
@@ -197,7 +194,7 @@ class ModelsTab:
 
     async def _download(self, address: str) -> Changes:
         try:
-            await self._models.downloads.start(sources(address or "", hub=self._hub))
+            await self._models.downloads.start(sources(address or ""))
         except HearthError as error:
             return {self._said: self._fault(error)}
         return await self._whole() | {self._said: "", self._address: ""}
