@@ -8,7 +8,9 @@
   // A command goes to the server through a field that nobody sees. The number tells two of a kind apart.
   let number = 0;
   const send = (command) => {
-    const field = one("#command input, #command textarea");
+    const verb = command.split("/")[0];
+    const name = verb === "model-use" ? verb : verb.startsWith("model-") ? "model-command" : "command";
+    const field = one(`#${name} input, #${name} textarea`);
     if (!field) return;
     number += 1;
     const prototype = field.tagName === "INPUT" ? HTMLInputElement.prototype : HTMLTextAreaElement.prototype;

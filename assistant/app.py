@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant.attachments import Attachments
 from assistant.backup import Backups
 from assistant.caretaker import Caretaker
-from assistant.configuration import Configuration, Target, ThisRun
+from assistant.configuration import BuiltIn, Configuration, Target, ThisRun
 from assistant.conversation import EngineChoice
 from assistant.conversations import Conversations
 from assistant.database import Database
@@ -34,6 +37,10 @@ from assistant.i18n import ENGLISH
 from assistant.keyrings import SystemKeyring
 from assistant.keys import Keys
 from assistant.known_models import KnownModels
+from assistant.library import elsewhere
+from assistant.library.downloads import Downloads
+from assistant.library.machine import Machine
+from assistant.library.shelf import Library, Model
 from assistant.messages import Message, Text, user
 from assistant.paths import Profile, starter_model
 from assistant.pick import Pick
@@ -60,7 +67,8 @@ class App:
         self._egress = Egress(is_offline=lambda: configuration.settings.offline)
         self._neighbourhood = Neighbourhood(self._egress)
         self._tested = KnownModels(profile.tested_file)
-        self._engines: dict[Target, Engine] = {}
+        self._library = library_of(profile)
+        self._engines: dict[Target | BuiltIn, Engine] = {}
         self._guard: Guard | None = None
 
     def asgi(self, port: int) -> ASGIApp:
@@ -86,9 +94,11 @@ class App:
         # late: `ask` and `doctor` never load Gradio
         from assistant.guard import Guard
         from assistant.ui.check import TargetCheck
+        from assistant.ui.models_tab import Models
         from assistant.ui.page import build_page, upload_folder
 
         private = Store(Database(None))
+        downloads = Downloads(self._library, self._egress)
         conversations = Conversations(store, private=private, choose=self._choose)
 
         @asynccontextmanager
@@ -97,11 +107,13 @@ class App:
             try:
                 await conversations.erase_deleted()
                 caretaker.start()
+                await asyncio.to_thread(downloads.load)
                 yield
                 await asyncio.to_thread(caretaker.stop)
             finally:
                 warming.cancel()
                 await asyncio.wait({warming})
+                await downloads.aclose()
                 await conversations.aclose()
                 await self.aclose()
                 store.close()
@@ -114,6 +126,7 @@ class App:
             check=check,
             visits=self._egress.visits,
             neighbourhood=self._neighbourhood,
+            models=Models(self._library, downloads, use=self._use_model),
             caretaker=caretaker,
             importer=Importer(store, attachments),
             exporter=Exporter(store, attachments, ENGLISH),
@@ -220,25 +233,43 @@ class App:
 
     def _engine(self, target: Target) -> Engine:
         """The engine for a target, each built once: going back to one finds it warm."""
+        if not target.endpoint:
+            return self._built_in(self._configuration.built_in)
         if target not in self._engines:
-            self._engines[target] = (
-                EndpointEngine(
-                    target.endpoint,
-                    model=target.model,
-                    access=target.access,
-                    egress=self._egress,
-                    context_tokens=self._tested_context(target),
-                )
-                if target.endpoint
-                else EmbeddedEngine(
-                    starter_model(), log_file=self.profile.log_file.with_name("engine.log"), egress=self._egress
-                )
+            self._engines[target] = EndpointEngine(
+                target.endpoint,
+                model=target.model,
+                access=target.access,
+                egress=self._egress,
+                context_tokens=self._tested_context(target),
             )
         return self._engines[target]
 
     def _tested_context(self, target: Target) -> int | None:
         known = self._tested.get(target.endpoint, target.model)
         return known.abilities.context_tokens if known else None
+
+    def _built_in(self, chosen: BuiltIn) -> Engine:
+        """The built-in engine with a model. Where its file is gone it says so; another model never takes its place."""
+        if chosen not in self._engines:
+            log_file = self.profile.log_file.with_name("engine.log")
+            path = self._library.path_of(chosen.ref)
+            self._engines[chosen] = EmbeddedEngine(path, name=chosen.name, log_file=log_file, egress=self._egress)
+        return self._engines[chosen]
+
+    async def _use_model(self, model: Model) -> None:
+        """Answers come from this model once it is loaded; the child with the last one ends first, for there may not be
+        memory for both. Raises HearthError, and then everything is as it was."""
+        chosen = BuiltIn(model.ref, model.name if model.ref else "")
+        others = [key for key in self._engines if isinstance(key, BuiltIn) and key != chosen]
+        await asyncio.gather(*(self._engines.pop(key).aclose() for key in others))
+        try:
+            await self._built_in(chosen).start()
+            self._configuration.use_built_in(chosen)
+        except BaseException:
+            if chosen != self._configuration.built_in and chosen in self._engines:
+                await self._engines.pop(chosen).aclose()
+            raise
 
     async def _test(self, target: Target) -> AsyncGenerator[Findings]:
         """What the Settings tab's Test shows of an address that need not be saved yet: first whether it answers, then
@@ -296,9 +327,25 @@ def build_app(profile: Profile, *, endpoint: str | None, model: str | None, api_
     this_run = ThisRun(normalise_endpoint(endpoint) if endpoint else None, model or None)
     configuration = Configuration(SettingsFile(profile.settings_file), keys, this_run=this_run)
     target = configuration.target
-    starter = starter_model()
-    if model and not target.endpoint and not (starter and model == model_id(starter)):
-        raise StartError("model-without-endpoint", model=model)
+    if model and not target.endpoint:
+        configuration.this_run = replace(this_run, built_in=_named(model, library_of(profile)))
     if api_key and target.endpoint:
         keys.put_for_session(target.endpoint, api_key)  # bound to this endpoint: it goes to no other
     return App(profile, configuration, keys=keys)
+
+
+def library_of(profile: Profile) -> Library:
+    """The models that this person has: in the profile, and in the places of other programs."""
+    look = partial(elsewhere.look, Path.home(), os.environ)
+    return Library(profile.models, starter_model(), look=look, machine=Machine.this())
+
+
+def _named(model: str, library: Library) -> BuiltIn:
+    """The model of the library with this name or file name. Raises StartError where there is none."""
+    starter = starter_model()
+    if starter and model == model_id(starter):
+        return BuiltIn()
+    found = library.named(model)
+    if found is None:
+        raise StartError("model-without-endpoint", model=model)
+    return BuiltIn(found.ref, found.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,11 +31,20 @@ class Target:
 
 
 @dataclass(frozen=True)
+class BuiltIn:
+    """The model of the built-in engine: how the library calls it (empty: the starter), and what people call it."""
+
+    ref: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class ThisRun:
     """What the command line chose for this run; it is never saved and wins over the settings."""
 
     endpoint: str | None = None
     model: str | None = None
+    built_in: BuiltIn | None = None
 
 
 class Configuration:
@@ -92,6 +102,19 @@ class Configuration:
     def connection(self, endpoint: str) -> Connection | None:
         """The one at an address; None where none is saved."""
         return next((each for each in self.connections if each.endpoint == endpoint), None) if endpoint else None
+
+    @property
+    def built_in(self) -> BuiltIn:
+        """The model of the built-in engine, whether it answers just now or not."""
+        settings = self.settings
+        named = settings.builtin_name or Path(settings.builtin_model).stem
+        return self.this_run.built_in or BuiltIn(settings.builtin_model, named)
+
+    def use_built_in(self, chosen: BuiltIn) -> None:
+        """Answers come from the built-in engine with this model from now on. Raises SettingsError."""
+        self._left = self._keyed_address()
+        self._settings.save(endpoint="", model="", builtin_model=chosen.ref, builtin_name=chosen.name)
+        self.this_run = replace(self.this_run, built_in=None)
 
     def _fault_of_endpoint(self) -> SettingsError | None:
         """What is wrong with the saved address; None for a good one. The form saves none that is bad; a hand may."""

@@ -31,7 +31,7 @@ from assistant.errors import Unreachable
 
 log = logging.getLogger(__name__)
 
-Reason = Literal["engine", "endpoint", "search", "unasked"]
+Reason = Literal["engine", "endpoint", "search", "download", "unasked"]
 KEPT = 1000
 _PORTS = {"http": 80, "https": 443}
 _CALLS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
@@ -65,6 +65,12 @@ class Egress:
     def visits(self) -> list[Visit]:
         """The last thousand, the newest first."""
         return list(reversed(self._visits.copy()))
+
+    def check(self, url: str) -> None:
+        """Raises Unreachable where Offline forbids the server of `url`: for what goes on for long."""
+        host, _ = _place(url)
+        if self._is_offline() and not is_loopback(host):
+            raise Unreachable("offline", host=host)
 
     @contextmanager
     def passage(self, url: str, reason: Reason, *, via: str = "") -> Generator[Visit]:

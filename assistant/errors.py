@@ -11,6 +11,7 @@
     |  `- Interrupted       the answer began and then broke off
     |- ToolError            a tool could not do its work
     |- StoreError           chats could not be read or written
+    |- LibraryError         a model file could not be fetched, brought in or taken away
     |- SettingsError        a setting or a key is not valid, or could not be saved
     `- StartError           Hearth itself could not start: no display, no free port, a missing library
 
@@ -92,6 +93,10 @@ class ToolError(HearthError):
 
 class StoreError(HearthError):
     """Chats could not be read or written."""
+
+
+class LibraryError(HearthError):
+    """A model file could not be fetched, brought in or taken away."""
 
 
 class SettingsError(HearthError):

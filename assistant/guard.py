@@ -45,6 +45,7 @@ CODE_LIFE_SECONDS = 60.0
 CODES_OUTSTANDING = 32
 UPLOAD_LIMIT_BYTES = 200_000_000 + 100_000  # 200 MB of file, and the envelope that a form puts around it
 CALL_LIMIT_BYTES = 8_000_000
+PIECE_LIMIT_BYTES = 9_000_000  # a slice of a model's file (assets/models.js), with its head
 SMALL_LIMIT_BYTES = 64_000
 TARGET_LIMIT_BYTES = 4_096
 
@@ -66,6 +67,7 @@ _POSTS = {  # route: content type, bytes
     **dict.fromkeys(_CALLS, (b"application/json", CALL_LIMIT_BYTES)),
     "/gradio_api/cancel": (b"application/json", SMALL_LIMIT_BYTES),
     "/gradio_api/reset": (b"application/json", SMALL_LIMIT_BYTES),
+    "/models/piece": (b"application/octet-stream", PIECE_LIMIT_BYTES),
     _UPLOAD: (b"multipart/form-data", UPLOAD_LIMIT_BYTES),
 }
 

@@ -81,6 +81,11 @@ class Profile:
         return self.data_dir / "attachments"
 
     @property
+    def models(self) -> Path:
+        """The folder of the model files, and of links to some that lie elsewhere."""
+        return self.data_dir / "models"
+
+    @property
     def log_file(self) -> Path:
         return self.data_dir / "logs" / "hearth.log"
 

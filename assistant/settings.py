@@ -63,6 +63,12 @@ class Settings(BaseModel):
         max_length=500,
         description="Id of the model to ask for; empty: the first one the endpoint offers.",
     )
+    builtin_model: Words = Field(
+        default="",
+        max_length=4000,
+        description="File in models/, or the whole path of one elsewhere, for the built-in engine; empty: the starter.",
+    )
+    builtin_name: Words = Field(default="", max_length=300, description="What that model is called on the page.")
     system_prompt: Words = Field(
         default="",
         max_length=100_000,

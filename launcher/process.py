@@ -67,6 +67,9 @@ _OURS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
 }
+# Where other programs keep their models: kept under another name, for nobody but `assistant/library/elsewhere.py`.
+_PLACES = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")
+_PLACE_PREFIX = "HEARTH_PLACE_"
 _ONLY_FOR_US = ("TMPDIR", "TEMP", "TMP", "QT_API", "QT_STYLE_OVERRIDE", "MESA_SHADER_CACHE_DIR")
 
 
@@ -100,6 +103,9 @@ class PrivateFolder:
 
 def clean_environment() -> None:
     """Takes out what could turn Hearth into something else, and switches every library's reporting off."""
+    for name in _PLACES:
+        if place := os.environ.get(name):
+            os.environ[_PLACE_PREFIX + name] = place
     for name in list(os.environ):
         if name.startswith(_HOSTILE_PREFIXES) or name in _HOSTILE_NAMES:
             del os.environ[name]
@@ -125,7 +131,7 @@ def outside_environment(ours: Mapping[str, str]) -> dict[str, str]:
     outside = {
         name: value
         for name, value in ours.items()
-        if name not in _OURS and name not in _ONLY_FOR_US and not name.startswith(_HOSTILE_PREFIXES)
+        if name not in _OURS and name not in _ONLY_FOR_US and not name.startswith((*_HOSTILE_PREFIXES, _PLACE_PREFIX))
     }
     if getattr(sys, "frozen", False):  # PyInstaller's own libraries are not for others
         outside.pop("LD_LIBRARY_PATH", None)

@@ -24,7 +24,7 @@ PROMPT_CACHE_MIB = 512
 
 @dataclass(frozen=True)
 class Order:
-    """What to run. `threads` 0 leaves the number to llama.cpp."""
+    """What to run. `threads` 0 leaves the number to llama.cpp; with `is_tiny`, the model is kept from wandering."""
 
     model_path: str
     model_id: str
@@ -32,6 +32,7 @@ class Order:
     context_tokens: int
     threads: int = 0
     batch_tokens: int = BATCH_TOKENS
+    is_tiny: bool = True
 
 
 def main() -> None:
@@ -98,9 +99,10 @@ def _serve(order: Order) -> Any:
     params.offline = True
     # A model this small wanders off at llama.cpp's own temperature, and below it repeats itself for ever: so a little
     # cooler, a price on repeating whole phrases (DRY), and an end. Each is a default that a request may change.
-    params.sampling.temp, params.sampling.top_p = 0.4, 0.9
-    params.sampling.dry_multiplier = 0.8
-    params.n_predict = LONGEST_ANSWER_TOKENS
+    if order.is_tiny:
+        params.sampling.temp, params.sampling.top_p = 0.4, 0.9
+        params.sampling.dry_multiplier = 0.8
+        params.n_predict = LONGEST_ANSWER_TOKENS
     if order.threads:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = order.threads
     return xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue]

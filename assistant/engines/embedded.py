@@ -19,23 +19,27 @@ from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing
 from assistant.events import QuestionQueued
 from assistant.messages import Message
 
+CONTEXT_TOKENS = 8192
 _DEATH_SECONDS = 0.5  # a broken connection is seen this much before the death that broke it
 
 
 class EmbeddedEngine:
     """Answers with the model file `model_path`; None where there is none. Its child's log goes to `log_file`,
-    written anew at each start. Use from one event loop at a time."""
+    written anew at each start. People know the model as `name`, by default as its file says. Use from one event loop
+    at a time."""
 
     def __init__(
         self,
         model_path: Path | None,
         *,
         log_file: Path,
-        context_tokens: int = 8192,
+        name: str = "",
+        context_tokens: int = CONTEXT_TOKENS,
         ready_seconds: float = 120,
         egress: Egress | None = None,
     ) -> None:
         self._model_path, self._log_file = model_path, log_file
+        self._name = name or (model_id(model_path) if model_path else "")
         self._context_tokens, self._ready_seconds, self._egress = context_tokens, ready_seconds, egress
         self._starting = asyncio.Lock()
         self._line = Line()  # the child answers one at a time, and would let the others wait without a word
@@ -45,8 +49,7 @@ class EmbeddedEngine:
 
     @property
     def identity(self) -> EngineIdentity:
-        model = model_id(self._model_path) if self._model_path else ""
-        return EngineIdentity("embedded", model, self._endpoint.identity.url if self._endpoint else "")
+        return EngineIdentity("embedded", self._name, self._endpoint.identity.url if self._endpoint else "")
 
     @property
     def goes_on(self) -> bool:
@@ -75,7 +78,7 @@ class EmbeddedEngine:
         await asyncio.gather(self._running(), asyncio.to_thread(load_client))
 
     async def models(self) -> list[str]:
-        return [model_id(self._model_path)] if self._model_path else []
+        return [self._name] if self._model_path else []
 
     async def stream(self, messages: Sequence[Message], options: GenerationOptions) -> AsyncGenerator[EngineEvent]:
         with self._line.place() as place:
@@ -120,9 +123,8 @@ class EmbeddedEngine:
             process = self._process
             address = await asyncio.to_thread(process.ready)
             if self._endpoint is None:
-                name = model_id(self._model_path)
                 self._endpoint = EndpointEngine(
-                    address.url, model=name, access=Access(address.key), kind="embedded", egress=self._egress
+                    address.url, model=self._name, access=Access(address.key), kind="embedded", egress=self._egress
                 )
             return process, self._endpoint
 
@@ -132,7 +134,7 @@ class EmbeddedEngine:
             raise Interrupted("engine-closed-down")
         return EngineProcess.spawn(
             model,
-            model_id=model_id(model),
+            model_id=self._name,
             context_tokens=self._context_tokens,
             log_file=self._log_file,
             ready_seconds=self._ready_seconds,

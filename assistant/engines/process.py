@@ -16,8 +16,12 @@ from time import monotonic
 from typing import IO, cast
 
 from assistant.engines.child import Order
+from assistant.engines.gguf import read_model
 from assistant.errors import ModelMissing, Unreachable
 
+TINY_PARAMETERS = 300_000_000
+_SOON_READ_BYTES = 1_000_000_000
+_SLOW_DISK_BYTES_PER_SECOND = 30_000_000
 _END_SECONDS = 0.6  # for each of: asked to end, told to end
 # What a program needs to find its libraries, its devices and its temporary files. No keys among them.
 _ENVIRONMENT = ("PATH", "HOME", "USERPROFILE", "LANG", "LC_ALL", "TEMP", "TMP", "TMPDIR", "SYSTEMROOT", "WINDIR")
@@ -44,13 +48,18 @@ class EngineProcess:
     def spawn(
         model: Path, *, model_id: str, context_tokens: int, log_file: Path, ready_seconds: float
     ) -> EngineProcess:
-        """A child that begins to load `model`. Raises ModelMissing for a file that is no model, and Unreachable."""
-        check_model_file(model)
-        order = Order(str(model), model_id, secrets.token_urlsafe(32), context_tokens)
+        """A child that begins to load `model`. Raises ModelMissing for a file that is no model (llama.cpp would say it
+        worse), and Unreachable."""
+        header = read_model(model)
+        if header.kind != "chat":
+            raise ModelMissing(f"model-is-{header.kind}", name=model_id)
+        is_tiny = header.parameters < TINY_PARAMETERS
+        order = Order(str(model), model_id, secrets.token_urlsafe(32), context_tokens, is_tiny=is_tiny)
         with _private_log(log_file) as log:
             process = _spawn(log)
         _tell(process, order)
-        return EngineProcess(process, order, ready_seconds=ready_seconds)
+        reading_seconds = max(0, header.file_bytes - _SOON_READ_BYTES) / _SLOW_DISK_BYTES_PER_SECOND
+        return EngineProcess(process, order, ready_seconds=ready_seconds + reading_seconds)
 
     def ready(self) -> Address:
         """Waits until the child answers; at once where it does. Raises ModelMissing for a model that cannot be loaded
@@ -77,19 +86,6 @@ class EngineProcess:
     def end(self) -> None:
         """Ends the child, within 2 seconds."""
         _end(self._process)
-
-
-def check_model_file(model: Path) -> None:
-    """Raises ModelMissing where the file is not there, cannot be read or is no model: llama.cpp would say it worse."""
-    try:
-        with model.open("rb") as file:
-            magic = file.read(4)
-    except FileNotFoundError:
-        raise ModelMissing("engine-model-gone", name=model.name) from None
-    except OSError as error:
-        raise ModelMissing("engine-model-unreadable", name=model.name, reason=error.strerror or "?") from error
-    if magic != b"GGUF":
-        raise ModelMissing("engine-model-damaged", name=model.name)
 
 
 def _private_log(log_file: Path) -> IO[bytes]:

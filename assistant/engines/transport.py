@@ -28,7 +28,7 @@ class BoundedTransport(httpx2.AsyncBaseTransport):
 
     def __init__(self, url: str, *, access: Access, answer_bytes: int, egress: Egress, reason: Reason) -> None:
         self._proxy = proxy_for(url, access.proxy)
-        self._inner = _transport(url, proxy=self._proxy)
+        self._inner = transport_for(url, proxy=self._proxy)
         self._access, self._answer_bytes = access, answer_bytes
         self._egress = egress
         self._reason: Reason = reason
@@ -109,8 +109,8 @@ def proxy_for(url: str, chosen: str = "") -> str | None:
     return proxies.get(parts.scheme) or proxies.get("all")
 
 
-def _transport(url: str, *, proxy: str | None) -> httpx2.AsyncHTTPTransport:
-    """Certificates are the system's."""
+def transport_for(url: str, *, proxy: str | None) -> httpx2.AsyncHTTPTransport:
+    """What connects to the server of `url`, each time anew. Certificates are the system's."""
     if proxy is None and urlsplit(url).scheme == "http":
         bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # unused; loading the certificates takes 20 ms
         return httpx2.AsyncHTTPTransport(verify=bare, trust_env=False, limits=_LIMITS)

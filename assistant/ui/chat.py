@@ -252,14 +252,21 @@ class ChatTab:
         if conversation is not None and self._conversations.is_private(conversation):
             return f"# {t('chat.welcome.private')}\n\n{t('chat.welcome.private.about')}"
         pick = conversation.wish.pick if conversation else None
-        who = "endpoint" if self._configuration.target_of(pick).endpoint else "starter"
-        return f"# {t('chat.welcome')}\n\n{t(f'chat.welcome.{who}')}"
+        if self._configuration.target_of(pick).endpoint:
+            who = t("chat.welcome.endpoint")
+        elif name := self._configuration.built_in.name:
+            who = t("chat.welcome.own", model=_as_code(name))
+        else:
+            who = t("chat.welcome.starter")
+        return f"# {t('chat.welcome')}\n\n{who}"
 
 
 def engine_words(configuration: Configuration, t: Translator, pick: Pick | None = None) -> str:
     """One line of Markdown that says from where answers come; as code, or the address would become a link."""
     endpoint = configuration.target_of(pick).endpoint
-    return t("engine.endpoint", endpoint=_as_code(endpoint)) if endpoint else t("engine.embedded")
+    if not endpoint:
+        return t("engine.own" if configuration.built_in.name else "engine.embedded")
+    return t("engine.endpoint", endpoint=_as_code(endpoint))
 
 
 def _as_code(name: str) -> str:

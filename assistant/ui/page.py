@@ -21,6 +21,7 @@ from assistant.engines.neighbours import Neighbourhood
 from assistant.exchange.exporter import Exporter
 from assistant.exchange.importer import Importer
 from assistant.i18n import Translator
+from assistant.library.incoming import Incoming
 from assistant.paths import asset
 from assistant.ui import scripts, theme
 from assistant.ui.backups_page import BackupsPage
@@ -32,6 +33,8 @@ from assistant.ui.context_panel import ContextPanel
 from assistant.ui.data_page import DataPage
 from assistant.ui.export import Downloads
 from assistant.ui.feed import Feed
+from assistant.ui.intake import Intake
+from assistant.ui.models_tab import Models, ModelsTab
 from assistant.ui.network_page import NetworkPage
 from assistant.ui.queue import PageQueue
 from assistant.ui.settings_tab import SettingsTab
@@ -67,6 +70,7 @@ def build_page(
     check: TargetCheck,
     visits: Callable[[], list[Visit]],
     neighbourhood: Neighbourhood,
+    models: Models,
     caretaker: Caretaker,
     importer: Importer,
     exporter: Exporter,
@@ -86,6 +90,8 @@ def build_page(
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(t("tab.chat"), elem_id="tab-chat", id="chat", scale=1):
                 chat = ChatTab(conversations, configuration, neighbourhood, sidebar, t, check=check)
+            with gr.Tab(t("tab.models"), elem_id="tab-models", id="models") as models_tab:
+                library = ModelsTab(models, configuration, t)
             with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:  # noqa: SIM117
                 with gr.Tabs(elem_id="settings-pages") as pages:
                     with gr.Tab(t("settings.general"), elem_id="page-general", id="general") as general:
@@ -110,8 +116,10 @@ def build_page(
         commands.wire(tabs)
         settings.wire(blocks, tab, general)
         uses = [*chat.offers.wire(blocks, banner.look), *settings.search.wire()]
-        settings.follow(*uses)
-        chat.follow(*uses)
+        changes = [*uses, *library.wire(models_tab)]
+        settings.follow(*changes)
+        chat.follow(*changes)
+        library.follow(*uses)
         network.wire(network_tab)
         data.wire(chat.state, sidebar)
         backups.wire(backups_tab, banner.backups)
@@ -127,6 +135,7 @@ def build_page(
     context = ContextPanel(conversations, configuration, t)
     context.add_to(app)
     Feed(conversations, t, banner=lambda: banner.words() + chat.offers.words(), context=context).add_to(app)
+    Intake(Incoming(models.library), t).add_to(app)
     scripts.add_to(app)
     app.add_middleware(Shelf, kinds={block.get_block_name() for block in blocks.blocks.values()})
     served = gr.mount_gradio_app(

@@ -139,7 +139,8 @@ class Picker:
 
     def _name(self, pick: Pick) -> str:
         if not pick.endpoint:
-            return self._t("picker.built-in")
+            own = self._configuration.built_in.name
+            return visible(self._t("picker.own", model=own)) if own else self._t("picker.built-in")
         connection = self._configuration.connection(pick.endpoint)
         place = connection_name(connection or Connection(endpoint=pick.endpoint))
         return visible(f"{pick.model or self._t('engine.first-model')} · {place}")

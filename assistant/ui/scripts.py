@@ -15,7 +15,10 @@ from fastapi.responses import FileResponse
 from assistant.i18n import Translator
 from assistant.paths import asset
 
-OURS = ("app.js", "context.js", "commands.js", "markup.js", "transcript.js", "composer.js", "paste.js", "print.js")
+OURS = (
+    *("app.js", "context.js", "commands.js", "markup.js", "transcript.js", "composer.js", "paste.js", "print.js"),
+    "models.js",
+)
 OTHERS = ("markdown-it.min.js", "highlight.min.js")  # see assets/vendor/LICENSES.md
 # Gradio 6.31 drops @page from a style sheet, and confines what it says for print to its own container.
 PAPER = "<style>@page { margin: 18mm 16mm; } @media print { #hearth-down { display: none !important; } }</style>"
@@ -27,7 +30,13 @@ def head(t: Translator) -> str:
     words = {"copy": t("message.copy"), "copied": t("message.copied"), "unasked": t("chat.unasked")}
     words |= {"contextFailed": t("context.failed"), "close": t("banner.close")}
     words["tooLong"] = t("chat.too-long", given="{given}", most="{most}")  # filled in by paste.js
-    given = {"words": words, "gradio": of_gradio()}
+    models = {
+        "sending": t("models.sending", name="{name}"),
+        "sent": t("models.sent"),
+        "unsent": t("models.unsent"),
+    }
+    words_of_models: dict[str, object] = {"models": models}
+    given = {"words": words | words_of_models, "gradio": of_gradio()}
     ours = "".join(f"<script>{asset(name).read_text(encoding='utf-8')}</script>" for name in OURS)
     return f"{PAPER}<script>window.hearth = {json.dumps(given)};</script>{ours}"
 
