@@ -35,7 +35,7 @@ def perform(scene: Scene, engine: Engine, folder: Path, settings: Settings) -> N
     async def run() -> None:
         store = Store(Database(folder / "hearth.db"))
         conversations = Conversations(
-            store, private=Store(Database(None)), choose=lambda: EngineChoice(engine, settings)
+            store, private=Store(Database(None)), choose=lambda _pick: EngineChoice(engine, settings)
         )
         try:
             await scene(conversations, store)
@@ -200,7 +200,7 @@ def test_a_summary_stands_in_is_grown_and_can_be_undone(tmp_path: Path) -> None:
         assert "Summary 8." in sent(server)[0]
         assert len(chat.settled) == 24
         again = await Conversations(
-            store, private=Store(Database(None)), choose=lambda: pytest.fail("asked for an engine")
+            store, private=Store(Database(None)), choose=lambda _pick: pytest.fail("asked for an engine")
         ).last()
         assert unsent(again.settled) == unsent(chat.settled) != frozenset()
         await chat.send_all()
