@@ -290,6 +290,8 @@ class App:
                 await engine.aclose()
         if found.abilities is not None:
             await asyncio.to_thread(self._tested.put, target.endpoint, found.model, found.abilities)
+            if isinstance(used := self._engines.get(target), EndpointEngine):
+                used.told_context(found.abilities.context_tokens)
         yield found
 
     async def _models(self, target: Target) -> list[str]:

@@ -75,6 +75,10 @@ class EndpointEngine:
         """What it was told, what the server said, or what its refusal of too long a chat has taught."""
         return self._context_tokens
 
+    def told_context(self, tokens: int | None) -> None:
+        """A test has found out how much the model reads."""
+        self._context_tokens = tokens or self._context_tokens
+
     async def learn_context(self) -> None:
         if self._has_asked_for_context or not self._model:
             return

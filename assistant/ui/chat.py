@@ -145,7 +145,9 @@ class ChatTab:
 
     async def _keep_draft(self, page: PageState, text: str) -> None:
         chat = page.conversation
-        if chat is None or page.editing or (chat.live is not None and chat.settled[-1].message.text == text):
+        if chat is None or page.editing:
+            return
+        if chat.live is not None and [item.message.text for item in chat.settled[-1:]] == [text]:
             return  # what was sent comes once more, late
         try:
             await chat.keep_draft(text)
