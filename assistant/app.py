@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -27,9 +27,12 @@ from assistant.engines import Engine, GenerationOptions
 from assistant.engines.address import normalise_endpoint
 from assistant.engines.embedded import EmbeddedEngine, model_id
 from assistant.engines.endpoint import EndpointEngine
+from assistant.engines.gguf import read_model
+from assistant.engines.machine import Machine
 from assistant.engines.neighbours import Neighbourhood
 from assistant.engines.probe import Findings, probe, probe_engine, tried_out
-from assistant.errors import EngineError, HearthError, StartError, StoreError
+from assistant.engines.process import memory_needed, order_for
+from assistant.errors import EngineError, HearthError, ModelMissing, StartError, StoreError
 from assistant.events import Event
 from assistant.exchange.exporter import Exporter, ExportFormat
 from assistant.exchange.importer import Importer, ImportReport, Told
@@ -39,13 +42,13 @@ from assistant.keys import Keys
 from assistant.known_models import KnownModels
 from assistant.library import elsewhere
 from assistant.library.downloads import Downloads
-from assistant.library.machine import Machine
 from assistant.library.shelf import Library, Model
 from assistant.messages import Message, Text, user
 from assistant.paths import Profile, starter_model
 from assistant.pick import Pick
+from assistant.redaction import conceal
 from assistant.rescue import open_chats
-from assistant.settings import SettingsFile
+from assistant.settings import EngineSetup, SettingsFile
 from assistant.store import Store
 from assistant.turn import run_turn
 
@@ -53,8 +56,11 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from assistant.guard import Guard
+    from assistant.ui.engine_page import Estimate
 
 log = logging.getLogger(__name__)
+
+LOG_BYTES = 40_000  # of the engine's log, shown on its page
 
 
 class App:
@@ -69,6 +75,7 @@ class App:
         self._tested = KnownModels(profile.tested_file)
         self._library = library_of(profile)
         self._engines: dict[Target | BuiltIn, Engine] = {}
+        self._engine_log_file = profile.log_file.with_name("engine.log")
         self._guard: Guard | None = None
 
     def asgi(self, port: int) -> ASGIApp:
@@ -94,6 +101,7 @@ class App:
         # late: `ask` and `doctor` never load Gradio
         from assistant.guard import Guard
         from assistant.ui.check import TargetCheck
+        from assistant.ui.engine_page import EngineDesk
         from assistant.ui.models_tab import Models
         from assistant.ui.page import build_page, upload_folder
 
@@ -126,6 +134,7 @@ class App:
             check=check,
             visits=self._egress.visits,
             neighbourhood=self._neighbourhood,
+            desk=EngineDesk(estimate=self._estimate, run=self._set_up_engine, log=self._engine_log),
             models=Models(self._library, downloads, use=self._use_model),
             caretaker=caretaker,
             importer=Importer(store, attachments),
@@ -252,24 +261,55 @@ class App:
     def _built_in(self, chosen: BuiltIn) -> Engine:
         """The built-in engine with a model. Where its file is gone it says so; another model never takes its place."""
         if chosen not in self._engines:
-            log_file = self.profile.log_file.with_name("engine.log")
             path = self._library.path_of(chosen.ref)
-            self._engines[chosen] = EmbeddedEngine(path, name=chosen.name, log_file=log_file, egress=self._egress)
+            self._engines[chosen] = EmbeddedEngine(
+                path, name=chosen.name, setup=chosen.setup, log_file=self._engine_log_file, egress=self._egress
+            )
         return self._engines[chosen]
 
     async def _use_model(self, model: Model) -> None:
-        """Answers come from this model once it is loaded; the child with the last one ends first, for there may not be
-        memory for both. Raises HearthError, and then everything is as it was."""
-        chosen = BuiltIn(model.ref, model.name if model.ref else "")
+        """Answers come from this model once it is loaded. Raises HearthError, and then everything is as it was."""
+        chosen = BuiltIn(model.ref, model.name if model.ref else "", self._configuration.settings.engine)
+        await self._load_instead(chosen, lambda: self._configuration.use_built_in(chosen))
+
+    async def _set_up_engine(self, setup: EngineSetup) -> None:
+        """The built-in engine runs its model like this once it is loaded so. Raises HearthError, and then everything is
+        as it was."""
+        chosen = replace(self._configuration.built_in, setup=setup)
+        await self._load_instead(chosen, lambda: self._configuration.set_up(setup))
+
+    async def _load_instead(self, chosen: BuiltIn, keep: Callable[[], None]) -> None:
+        """Loads a model; the child with the last one ends first, for there may not be memory for both."""
         others = [key for key in self._engines if isinstance(key, BuiltIn) and key != chosen]
         await asyncio.gather(*(self._engines.pop(key).aclose() for key in others))
         try:
             await self._built_in(chosen).start()
-            self._configuration.use_built_in(chosen)
+            keep()
         except BaseException:
             if chosen != self._configuration.built_in and chosen in self._engines:
                 await self._engines.pop(chosen).aclose()
             raise
+
+    def _estimate(self, setup: EngineSetup) -> Estimate:
+        """What the built-in engine's model would take. Raises ModelMissing."""
+        from assistant.ui.engine_page import Estimate  # late: see `_page`
+
+        chosen, machine = self._configuration.built_in, Machine.this()
+        path = self._library.path_of(chosen.ref)
+        if path is None:
+            raise ModelMissing("engine-no-starter-model")
+        header = read_model(path)
+        order = order_for(path, header, setup, model_id=chosen.name or model_id(path), cores=machine.cores)
+        return Estimate(order.model_id, order.context_tokens, memory_needed(header, order), machine.memory_bytes)
+
+    def _engine_log(self) -> str:
+        """The last lines that the built-in engine wrote."""
+        try:
+            with self._engine_log_file.open("rb") as file:
+                file.seek(-min(LOG_BYTES, file.seek(0, os.SEEK_END)), os.SEEK_END)
+                return conceal(file.read().decode("utf-8", "replace"), self.keys_to_hide())
+        except OSError:
+            return ""
 
     async def _test(self, target: Target) -> AsyncGenerator[Findings]:
         """What the Settings tab's Test shows of an address that need not be saved yet: first whether it answers, then

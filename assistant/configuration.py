@@ -15,7 +15,7 @@ from assistant.errors import SettingsError
 from assistant.keyrings import KeyringName
 from assistant.keys import KeyPlace, Keys, check_key, origin_of
 from assistant.pick import Pick
-from assistant.settings import Connection, Settings, SettingsFile
+from assistant.settings import Connection, EngineSetup, Settings, SettingsFile
 
 MOST_DECLINED = 100
 MOST_CONNECTIONS = 50
@@ -32,10 +32,12 @@ class Target:
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """The model of the built-in engine: how the library calls it (empty: the starter), and what people call it."""
+    """The model of the built-in engine: how the library calls it (empty: the starter), what people call it, and how it
+    is run."""
 
     ref: str = ""
     name: str = ""
+    setup: EngineSetup = EngineSetup()
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,18 @@ class Configuration:
         """The model of the built-in engine, whether it answers just now or not."""
         settings = self.settings
         named = settings.builtin_name or Path(settings.builtin_model).stem
-        return self.this_run.built_in or BuiltIn(settings.builtin_model, named)
+        chosen = self.this_run.built_in or BuiltIn(settings.builtin_model, named)
+        return replace(chosen, setup=settings.engine)
 
     def use_built_in(self, chosen: BuiltIn) -> None:
         """Answers come from the built-in engine with this model from now on. Raises SettingsError."""
         self._left = self._keyed_address()
         self._settings.save(endpoint="", model="", builtin_model=chosen.ref, builtin_name=chosen.name)
         self.this_run = replace(self.this_run, built_in=None)
+
+    def set_up(self, setup: EngineSetup) -> None:
+        """The built-in engine runs like this from now on. Raises SettingsError."""
+        self._settings.save(engine=setup)
 
     def _fault_of_endpoint(self) -> SettingsError | None:
         """What is wrong with the saved address; None for a good one. The form saves none that is bad; a hand may."""

@@ -46,6 +46,22 @@ class Connection(BaseModel):
     proxy: Words = Field(default="", max_length=2000)
 
 
+class EngineSetup(BaseModel):
+    """How the built-in engine runs its model. None leaves a number to Hearth, or to llama.cpp."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    context_tokens: int | None = Field(default=None, ge=256, le=1_048_576)
+    threads: int | None = Field(default=None, ge=1, le=512)
+    batch_tokens: int | None = Field(default=None, ge=16, le=4096)
+    gpu_layers: int | None = Field(default=None, ge=0, le=999)
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    cache_type: Literal["f16", "q8_0", "q4_0"] = "f16"
+    idle_minutes: int | None = Field(default=None, ge=1, le=1440)
+    projector: Words = Field(default="", max_length=4000)
+    chat_template: Words = Field(default="", max_length=100_000)
+
+
 class Settings(BaseModel):
     """All settings. The form is made from these fields: titles and help stand in the locale file as
     "settings.FIELD" and "settings.FIELD.help"; descriptions here say the same to a reader of the code."""
@@ -95,6 +111,7 @@ class Settings(BaseModel):
         description="What happens when a chat is longer than its model can read: ask, leave out the oldest messages, or"
         " put the model's summary in their place.",
     )
+    engine: EngineSetup = Field(default=EngineSetup(), description="How the built-in engine runs its model.")
     offline: bool = Field(default=False, description="Nothing leaves this machine: foreign addresses are refused.")
     declined: tuple[Words, ...] = Field(
         default=(),

@@ -333,7 +333,9 @@ def test_a_chat_of_three_times_the_context_goes_on_with_the_real_engine(
     tmp_path: Path, way: str, context: int, long: str
 ) -> None:
     """With the engine's own count before each question."""
-    engine = EmbeddedEngine(starter_model(), log_file=tmp_path / "engine.log", context_tokens=context)
+    engine = EmbeddedEngine(
+        starter_model(), log_file=tmp_path / "engine.log", setup=EngineSetup(context_tokens=context)
+    )
     settings = Settings.model_validate({"when_full": way, "max_tokens": 12})
 
     async def scene(conversations: Conversations, store: Store) -> None:
@@ -358,7 +360,7 @@ def test_a_chat_of_three_times_the_context_goes_on_with_the_real_engine(
 
 
 def test_the_real_engine_s_count_is_what_it_reads(tmp_path: Path) -> None:
-    engine = EmbeddedEngine(starter_model(), log_file=tmp_path / "engine.log", context_tokens=512)
+    engine = EmbeddedEngine(starter_model(), log_file=tmp_path / "engine.log", setup=EngineSetup(context_tokens=512))
 
     async def scene(conversations: Conversations, _: Store) -> None:
         await engine.start()

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from assistant.egress import Egress
+from assistant.engines.machine import Machine
 from assistant.errors import LibraryError
 from assistant.library.downloads import Downloads, Progress
 from assistant.library.fetch import FetchLimits
-from assistant.library.machine import Machine
 from assistant.library.shelf import Library
 from assistant.library.source import check_hop, hop, sources
 from tests.model_files import gguf, large

@@ -184,7 +184,7 @@ def test_a_chat_that_is_too_long_is_told_with_numbers(model: Path, log_file: Pat
         assert isinstance(error, ContextFull)
         assert error.values["limit"] == 1024
 
-    with_engine(model, log_file, use, context_tokens=1024)
+    with_engine(model, log_file, use, setup=EngineSetup(context_tokens=1024))
 
 
 def test_a_second_question_reads_only_what_is_new(model: Path, log_file: Path):

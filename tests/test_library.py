@@ -16,11 +16,11 @@ import pytest
 from assistant import Profile, create_app
 from assistant.app import App
 from assistant.engines.gguf import read_model
+from assistant.engines.machine import Machine
 from assistant.errors import HearthError, LibraryError, ModelMissing
 from assistant.events import TextDelta, TurnFailed
 from assistant.library.elsewhere import Found, look
 from assistant.library.incoming import Incoming
-from assistant.library.machine import Machine
 from assistant.library.recommended import recommended
 from assistant.library.shelf import Library
 from assistant.library.source import sources

@@ -20,19 +20,28 @@ from urllib.parse import urlsplit
 BATCH_TOKENS = 128
 LONGEST_ANSWER_TOKENS = 1024
 PROMPT_CACHE_MIB = 512
+CACHE_TYPES = ("f16", "q8_0", "q4_0")
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to run. `threads` 0 leaves the number to llama.cpp; with `is_tiny`, the model is kept from wandering."""
+    """What to run. 0 threads and -1 layers leave the number to llama.cpp; with `is_tiny`, the model is kept from
+    wandering. After `idle_seconds` without a question the model leaves the memory, until the next one; never for -1."""
 
     model_path: str
     model_id: str
     key: str
     context_tokens: int
     threads: int = 0
+    reading_threads: int = 0
     batch_tokens: int = BATCH_TOKENS
     is_tiny: bool = True
+    gpu_layers: int = -1
+    flash_attention: str = "auto"
+    cache_type: str = "f16"
+    idle_seconds: int = -1
+    projector_path: str = ""
+    chat_template: str = ""
 
 
 def main() -> None:
@@ -104,7 +113,19 @@ def _serve(order: Order) -> Any:
         params.sampling.dry_multiplier = 0.8
         params.n_predict = LONGEST_ANSWER_TOKENS
     if order.threads:
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = order.threads
+        params.cpuparams.n_threads = order.threads
+        params.cpuparams_batch.n_threads = order.reading_threads or order.threads
+    params.n_gpu_layers = order.gpu_layers
+    params.flash_attn_type = {
+        "auto": xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_AUTO,  # pyright: ignore
+        "on": xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED,  # pyright: ignore
+        "off": xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED,  # pyright: ignore
+    }[order.flash_attention]
+    kinds = {name: getattr(xllamacpp.ggml_type, f"GGML_TYPE_{name.upper()}") for name in CACHE_TYPES}  # pyright: ignore
+    params.cache_type_k = params.cache_type_v = kinds[order.cache_type]
+    params.sleep_idle_seconds = order.idle_seconds
+    params.mmproj.path = order.projector_path
+    params.chat_template = order.chat_template
     return xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue]
 
 

@@ -14,12 +14,12 @@ from assistant.engines.abilities import Abilities
 from assistant.engines.access import Access
 from assistant.engines.endpoint import EndpointEngine, load_client
 from assistant.engines.line import Line
-from assistant.engines.process import EngineProcess
+from assistant.engines.process import CONTEXT_TOKENS, EngineProcess
 from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing
 from assistant.events import QuestionQueued
 from assistant.messages import Message
+from assistant.settings import EngineSetup
 
-CONTEXT_TOKENS = 8192
 _DEATH_SECONDS = 0.5  # a broken connection is seen this much before the death that broke it
 
 
@@ -34,13 +34,13 @@ class EmbeddedEngine:
         *,
         log_file: Path,
         name: str = "",
-        context_tokens: int = CONTEXT_TOKENS,
+        setup: EngineSetup | None = None,
         ready_seconds: float = 120,
         egress: Egress | None = None,
     ) -> None:
         self._model_path, self._log_file = model_path, log_file
         self._name = name or (model_id(model_path) if model_path else "")
-        self._context_tokens, self._ready_seconds, self._egress = context_tokens, ready_seconds, egress
+        self._setup, self._ready_seconds, self._egress = setup or EngineSetup(), ready_seconds, egress
         self._starting = asyncio.Lock()
         self._line = Line()  # the child answers one at a time, and would let the others wait without a word
         self._process: EngineProcess | None = None
@@ -58,7 +58,7 @@ class EmbeddedEngine:
 
     @property
     def context_tokens(self) -> int | None:
-        return self._context_tokens
+        return self._process.context_tokens if self._process else self._setup.context_tokens or CONTEXT_TOKENS
 
     async def learn_context(self) -> None:
         """It is known."""
@@ -135,7 +135,7 @@ class EmbeddedEngine:
         return EngineProcess.spawn(
             model,
             model_id=self._name,
-            context_tokens=self._context_tokens,
+            setup=self._setup,
             log_file=self._log_file,
             ready_seconds=self._ready_seconds,
         )

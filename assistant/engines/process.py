@@ -15,11 +15,16 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, cast
 
-from assistant.engines.child import Order
-from assistant.engines.gguf import read_model
+from assistant.engines.child import BATCH_TOKENS, Order
+from assistant.engines.gguf import Header, read_model
+from assistant.engines.machine import BESIDE_BYTES, Machine
 from assistant.errors import ModelMissing, Unreachable
+from assistant.settings import EngineSetup
 
+CONTEXT_TOKENS = 8192  # where nobody chose: all of it is reserved at once
+MOST_THREADS = 16
 TINY_PARAMETERS = 300_000_000
+_CACHE_SHARE = {"f16": 1.0, "q8_0": 0.53, "q4_0": 0.28}  # of what a chat takes at full precision
 _SOON_READ_BYTES = 1_000_000_000
 _SLOW_DISK_BYTES_PER_SECOND = 30_000_000
 _END_SECONDS = 0.6  # for each of: asked to end, told to end
@@ -45,21 +50,24 @@ class EngineProcess:
         self._address: Address | None = None
 
     @staticmethod
-    def spawn(
-        model: Path, *, model_id: str, context_tokens: int, log_file: Path, ready_seconds: float
-    ) -> EngineProcess:
+    def spawn(model: Path, *, model_id: str, setup: EngineSetup, log_file: Path, ready_seconds: float) -> EngineProcess:
         """A child that begins to load `model`. Raises ModelMissing for a file that is no model (llama.cpp would say it
-        worse), and Unreachable."""
+        worse) or does not fit into this machine's memory, and Unreachable."""
         header = read_model(model)
         if header.kind != "chat":
             raise ModelMissing(f"model-is-{header.kind}", name=model_id)
-        is_tiny = header.parameters < TINY_PARAMETERS
-        order = Order(str(model), model_id, secrets.token_urlsafe(32), context_tokens, is_tiny=is_tiny)
+        order = order_for(model, header, setup, model_id=model_id, cores=Machine.this().cores)
+        check_memory(header, order, Machine.this())
         with _private_log(log_file) as log:
             process = _spawn(log)
         _tell(process, order)
         reading_seconds = max(0, header.file_bytes - _SOON_READ_BYTES) / _SLOW_DISK_BYTES_PER_SECOND
         return EngineProcess(process, order, ready_seconds=ready_seconds + reading_seconds)
+
+    @property
+    def context_tokens(self) -> int:
+        """The size of the context in force."""
+        return self._order.context_tokens
 
     def ready(self) -> Address:
         """Waits until the child answers; at once where it does. Raises ModelMissing for a model that cannot be loaded
@@ -86,6 +94,48 @@ class EngineProcess:
     def end(self) -> None:
         """Ends the child, within 2 seconds."""
         _end(self._process)
+
+
+def order_for(model: Path, header: Header, setup: EngineSetup, *, model_id: str, cores: int) -> Order:
+    """What the child is told. Words come at the pace of the memory, which a few cores use up; reading a prompt is
+    calculation, for which all are good. Raises ModelMissing for a projector that is none."""
+    if setup.projector and read_model(Path(setup.projector)).kind != "projector":
+        raise ModelMissing("model-no-projector", name=Path(setup.projector).name)
+    return Order(
+        str(model),
+        model_id,
+        secrets.token_urlsafe(32),
+        setup.context_tokens or min(CONTEXT_TOKENS, header.context_tokens or CONTEXT_TOKENS),
+        threads=setup.threads or min(cores, MOST_THREADS),
+        reading_threads=setup.threads or cores,
+        batch_tokens=setup.batch_tokens or BATCH_TOKENS,
+        is_tiny=header.parameters < TINY_PARAMETERS,
+        gpu_layers=-1 if setup.gpu_layers is None else setup.gpu_layers,
+        flash_attention=setup.flash_attention,
+        cache_type=setup.cache_type,
+        idle_seconds=setup.idle_minutes * 60 if setup.idle_minutes else -1,
+        projector_path=setup.projector,
+        chat_template=setup.chat_template,
+    )
+
+
+def memory_needed(header: Header, order: Order) -> int:
+    """Bytes that the child will take, about: the weights, the chat in its whole context, and room to calculate."""
+    a_token = int(header.chat_bytes_per_token * _CACHE_SHARE[order.cache_type])
+    projector = Path(order.projector_path).stat().st_size if order.projector_path else 0
+    return header.file_bytes + projector + a_token * order.context_tokens + BESIDE_BYTES
+
+
+def check_memory(header: Header, order: Order, machine: Machine) -> None:
+    """Raises ModelMissing, with the numbers, where the child would need more memory than this machine has."""
+    need = memory_needed(header, order)
+    if need > machine.memory_bytes:
+        numbers = {"need": _gigabytes(need), "have": _gigabytes(machine.memory_bytes)}
+        raise ModelMissing("engine-too-large", name=order.model_id, context=f"{order.context_tokens:,}", **numbers)
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f}"
 
 
 def _private_log(log_file: Path) -> IO[bytes]:

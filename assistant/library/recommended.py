@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from assistant.library.machine import CONTEXT_TOKENS, Fit, Machine, memory_need
+from assistant.engines.machine import CONTEXT_TOKENS, Fit, Machine, memory_need
 from assistant.paths import asset
 
 GoodFor = Literal["least", "small", "everyday", "balanced", "code", "thorough"]

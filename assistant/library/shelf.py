@@ -13,9 +13,9 @@ from pathlib import Path
 
 from assistant.engines.embedded import model_id
 from assistant.engines.gguf import Header, part_number, parts_of, read_model
+from assistant.engines.machine import Fit, Machine, memory_need
 from assistant.errors import LibraryError, ModelMissing
 from assistant.library.elsewhere import Found
-from assistant.library.machine import Fit, Machine, memory_need
 
 KEPT_FREE_BYTES = 500_000_000  # of a disk: chats need room
 COPYING = ".copy"  # at the end of the name of what is not whole yet

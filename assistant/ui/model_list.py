@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from assistant.engines.gguf import Header
+from assistant.engines.machine import Fit
 from assistant.errors import HearthError
 from assistant.i18n import Translator
 from assistant.library.downloads import Progress
-from assistant.library.machine import Fit
 from assistant.library.recommended import Recommended
 from assistant.library.shelf import Library, Model
 from assistant.ui.links import as_html, link

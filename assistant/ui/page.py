@@ -31,6 +31,7 @@ from assistant.ui.check import TargetCheck
 from assistant.ui.commands import Commands
 from assistant.ui.context_panel import ContextPanel
 from assistant.ui.data_page import DataPage
+from assistant.ui.engine_page import EngineDesk, EnginePage
 from assistant.ui.export import Downloads
 from assistant.ui.feed import Feed
 from assistant.ui.intake import Intake
@@ -71,6 +72,7 @@ def build_page(
     visits: Callable[[], list[Visit]],
     neighbourhood: Neighbourhood,
     models: Models,
+    desk: EngineDesk,
     caretaker: Caretaker,
     importer: Importer,
     exporter: Exporter,
@@ -103,6 +105,8 @@ def build_page(
                             theme_mark_component=mark,
                             engine_line=chat.engine_line,
                         )
+                    with gr.Tab(t("engine-page.title"), elem_id="page-engine", id="engine") as engine_tab:
+                        engine = EnginePage(configuration, desk, t)
                     with gr.Tab(t("network.title"), elem_id="page-network", id="network") as network_tab:
                         network = NetworkPage(configuration, visits, t)
                     with gr.Tab(t("backups.title"), elem_id="page-backups", id="backups") as backups_tab:
@@ -120,6 +124,7 @@ def build_page(
         settings.follow(*changes)
         chat.follow(*changes)
         library.follow(*uses)
+        engine.wire(engine_tab)
         network.wire(network_tab)
         data.wire(chat.state, sidebar)
         backups.wire(backups_tab, banner.backups)

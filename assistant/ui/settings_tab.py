@@ -26,7 +26,15 @@ from assistant.ui.wiring import Changes, chain, wire
 from assistant.visible import visible
 
 KEY, PLACE = "api_key", "key_place"
-ELSEWHERE = ("version", "offline", "declined", "connections", "builtin_model", "builtin_name")  # what is not set here
+ELSEWHERE = (
+    "version",
+    "offline",
+    "declined",
+    "connections",
+    "builtin_model",
+    "builtin_name",
+    "engine",
+)  # what is not set here
 FIELDS = tuple(name for name in Settings.model_fields if name not in ELSEWHERE)
 
 Field = gr.Textbox | gr.Dropdown | gr.Radio | gr.Number | gr.Checkbox

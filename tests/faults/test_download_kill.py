@@ -24,7 +24,7 @@ from pathlib import Path
 from assistant.egress import Egress, seal_process
 from assistant.library.downloads import Downloads
 from assistant.library.fetch import FetchLimits
-from assistant.library.machine import Machine
+from assistant.engines.machine import Machine
 from assistant.library.shelf import Library
 from assistant.library.source import sources
 

@@ -11,7 +11,7 @@ import psutil
 Fit = Literal["well", "slowly", "not"]
 
 CONTEXT_TOKENS = 8192  # as the built-in engine has it
-_BESIDE_BYTES = 300_000_000  # llama.cpp itself, and room to calculate
+BESIDE_BYTES = 300_000_000  # llama.cpp itself, and room to calculate
 _OTHERS_BYTES = 1_500_000_000  # the system, the window
 _OTHERS_SHARE = 0.15
 _BYTES_PER_SECOND_AND_CORE = 5_000_000_000  # measured: 98 MB at 105 tokens/s on two cores
@@ -43,4 +43,4 @@ class Machine:
 def memory_need(file_bytes: int, chat_bytes_per_token: int, context_tokens: int) -> int:
     """Bytes of memory that a model takes once a chat has filled its context."""
     tokens = min(context_tokens or CONTEXT_TOKENS, CONTEXT_TOKENS)
-    return file_bytes + chat_bytes_per_token * tokens + _BESIDE_BYTES
+    return file_bytes + chat_bytes_per_token * tokens + BESIDE_BYTES
