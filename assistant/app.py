@@ -104,6 +104,7 @@ class App:
         from assistant.ui.engine_page import EngineDesk
         from assistant.ui.models_tab import Models
         from assistant.ui.page import build_page, upload_folder
+        from assistant.ui.parts import Parts
 
         private = Store(Database(None))
         downloads = Downloads(self._library, self._egress)
@@ -128,19 +129,19 @@ class App:
                 private.close()
 
         check = TargetCheck(test=self._test, models=self._models, tested=self._tested.get)
-        page = build_page(
+        parts = Parts(
             conversations,
             self._configuration,
             check=check,
             visits=self._egress.visits,
             neighbourhood=self._neighbourhood,
-            desk=EngineDesk(estimate=self._estimate, run=self._set_up_engine, log=self._engine_log),
             models=Models(self._library, downloads, use=self._use_model),
+            desk=EngineDesk(estimate=self._estimate, run=self._set_up_engine, log=self._engine_log),
             caretaker=caretaker,
             importer=Importer(store, attachments),
             exporter=Exporter(store, attachments, ENGLISH),
-            lifespan=lifespan,
         )
+        page = build_page(parts, lifespan=lifespan)
         self._guard = Guard(page, port=port, uploads=upload_folder())
         return self._guard
 

@@ -15,7 +15,7 @@ from assistant.errors import SettingsError
 from assistant.keyrings import KeyringName
 from assistant.keys import KeyPlace, Keys, check_key, origin_of
 from assistant.pick import Pick
-from assistant.settings import Connection, EngineSetup, Settings, SettingsFile
+from assistant.settings import BY_ITSELF, Connection, EngineSetup, Settings, SettingsFile
 
 MOST_DECLINED = 100
 MOST_CONNECTIONS = 50
@@ -37,7 +37,7 @@ class BuiltIn:
 
     ref: str = ""
     name: str = ""
-    setup: EngineSetup = EngineSetup()
+    setup: EngineSetup = BY_ITSELF
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,11 @@ def has_ended_at(size: int | None, usage: UsageReported | None, max_tokens: int 
     return not is_longest and usage.prompt_tokens + usage.completion_tokens >= size - MESSAGE_TOKENS
 
 
+def roughly(message: Message) -> int:
+    """The tokens of a message on its own, by its length."""
+    return _about(message, 1 / BYTES_PER_TOKEN)
+
+
 def marked(branch: Branch, message_id: str, mark: Mark | None) -> tuple[StoredMessage, ...]:
     """The branch with another mark on a message; an answer of several messages is marked as a whole."""
     marked_ids: set[str] = set()

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from assistant.context import Branch, Filling, covered_count, covered_down_to, filling, next_cover
+from assistant.context import Branch, Filling, covered_count, covered_down_to, filling, next_cover, roughly
 from assistant.engines import Engine, GenerationOptions
 from assistant.errors import ContextFull, EngineError
 from assistant.events import Event, ReasoningDelta, RoomMade, SummaryBegun, TextDelta, TurnFailed
@@ -56,7 +56,7 @@ async def answer_with_room(
     is_wished = way is not None
     way = way or (settings.when_full if settings.when_full != "ask" else None)
     for attempt in range(MOST_ATTEMPTS):
-        found = await counted(filled(branch, engine, settings), engine)
+        found = await _look(branch, engine, settings, begun)
         if way is not None and (is_wished or attempt or found.is_over):
             is_halved, is_wished = bool(is_wished or attempt), False
             try:
@@ -68,7 +68,7 @@ async def answer_with_room(
             except EngineError as error:
                 yield TurnFailed(error)
                 return
-            found = await counted(filled(branch, engine, settings), engine)
+            found = await _look(branch, engine, settings, begun)
         can_cover = next_cover(found, 0) is not None
         if found.is_beyond and not (way and can_cover):
             yield TurnFailed(_said(_overflow(found), can_cover=can_cover))
@@ -87,6 +87,12 @@ async def answer_with_room(
         if not (way and can_cover) or has_begun or attempt == MOST_ATTEMPTS - 1:
             yield TurnFailed(_said(overflow, can_cover=can_cover))
             return
+
+
+async def _look(branch: Branch, engine: Engine, settings: Settings, begun: Message | None) -> Filling:
+    """What fills the context, with room for what the answer begins with."""
+    found = await counted(filled(branch, engine, settings), engine)
+    return replace(found, reserve=found.reserve + roughly(begun)) if begun else found
 
 
 def _turn(found: Filling, engine: Engine, options: GenerationOptions, begun: Message | None) -> AsyncGenerator[Event]:

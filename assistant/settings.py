@@ -62,6 +62,9 @@ class EngineSetup(BaseModel):
     chat_template: Words = Field(default="", max_length=100_000)
 
 
+BY_ITSELF = EngineSetup()
+
+
 class Settings(BaseModel):
     """All settings. The form is made from these fields: titles and help stand in the locale file as
     "settings.FIELD" and "settings.FIELD.help"; descriptions here say the same to a reader of the code."""
@@ -111,7 +114,7 @@ class Settings(BaseModel):
         description="What happens when a chat is longer than its model can read: ask, leave out the oldest messages, or"
         " put the model's summary in their place.",
     )
-    engine: EngineSetup = Field(default=EngineSetup(), description="How the built-in engine runs its model.")
+    engine: EngineSetup = Field(default=BY_ITSELF, description="How the built-in engine runs its model.")
     offline: bool = Field(default=False, description="Nothing leaves this machine: foreign addresses are refused.")
     declined: tuple[Words, ...] = Field(
         default=(),

@@ -21,7 +21,7 @@ from assistant.events import UsageReported
 from assistant.messages import Message, Text, user
 from assistant.paths import starter_model
 from assistant.records import StoredMessage, new_message
-from assistant.settings import Settings
+from assistant.settings import EngineSetup, Settings
 from assistant.store import Store
 from assistant.summaries import summary_tokens
 from tests.fake_endpoint import FakeEndpoint, fake_endpoint
@@ -323,6 +323,21 @@ def test_an_answer_that_ends_with_the_context_says_so(tmp_path: Path) -> None:
         Answer(("C",), usage=(30, 4), finish_reason="length"),
     ) as server:
         play(scene, server, tmp_path, Settings(), context=1024)
+
+
+def test_going_on_with_a_long_answer_makes_room_for_it(tmp_path: Path) -> None:
+    async def scene(conversations: Conversations, _: Store) -> None:
+        chat = await conversations.last()
+        await ask(chat, *(f"{number} {LONG}" for number in range(4)))
+        await chat.go_on(chat.settled[-1].id)
+        await at_rest(chat)
+        assert sent(server, 3)[0].startswith("0 ") and not sent(server)[0].startswith("0 ")
+        assert texts(chat)[-1] == f"{LONG * 4}And so on."
+
+    answers = [Answer((LONG,), usage=None) for _ in range(3)]
+    cut = Answer((LONG * 4,), usage=None, finish_reason="length")
+    with fake_endpoint(*answers, cut, Answer(("And so on.",))) as server:
+        play(scene, server, tmp_path, Settings(when_full="leave_out"), context=1024)
 
 
 # The built-in engine

@@ -24,6 +24,7 @@ from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing
 from assistant.events import QuestionQueued, TextDelta, UsageReported
 from assistant.messages import Message, Text, user
 from assistant.paths import starter_model
+from assistant.settings import EngineSetup
 
 SHORT, LONG = GenerationOptions(max_tokens=8), GenerationOptions(max_tokens=2000, temperature=1.5)
 STORY = [user("Tell me a very long story about the sea, in many chapters.")]
@@ -377,6 +378,7 @@ from pathlib import Path
 from assistant.engines import GenerationOptions
 from assistant.engines.embedded import EmbeddedEngine
 from assistant.messages import user
+from assistant.settings import EngineSetup
 async def main():
     engine = EmbeddedEngine(Path({str(model)!r}), log_file=Path({str(log_file)!r}))
     await engine.start()

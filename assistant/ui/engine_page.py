@@ -60,11 +60,8 @@ class EnginePage:
         """Ties the handlers to the page. `tab` is the page itself: the form is filled when it is opened."""
         form = list(self._inputs.values())
         wire([tab.select], self._show, outputs=[*form, self._estimate, self._log])
-        looks = [
-            self._inputs["cache_type"].input,
-            *(self._inputs[name].blur for name in ("context_tokens", "projector")),
-        ]
-        wire(looks, self._look, inputs=form, outputs=[self._estimate])
+        left = [self._inputs[name].blur for name in ("context_tokens", "projector")]
+        wire([self._inputs["cache_type"].input, *left], self._look, inputs=form, outputs=[self._estimate])
         wire([self._run.click], self._load, inputs=form, outputs=[self._result, self._estimate, self._log])
         wire([self._refresh.click], lambda: {self._log: self._log_words()}, outputs=[self._log])
 
@@ -125,16 +122,11 @@ class EnginePage:
 
 def _setup(values: tuple[Any, ...]) -> EngineSetup:
     """The form as a setup. Raises SettingsError, naming the first field at fault."""
-    given = {
-        name: "" if value is None and name in _TEXTS else value for name, value in zip(FIELDS, values, strict=True)
-    }
+    given = {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
     try:
-        return EngineSetup.model_validate({name: value for name, value in given.items() if value is not None})
+        return EngineSetup.model_validate(given)
     except ValidationError as error:
         raise SettingsError(f"engine.{error.errors()[0]['loc'][0]}") from error
-
-
-_TEXTS = ("projector", "chat_template")
 
 
 def _said(sentence: str, mood: Mood) -> str:

@@ -26,15 +26,8 @@ from assistant.ui.wiring import Changes, chain, wire
 from assistant.visible import visible
 
 KEY, PLACE = "api_key", "key_place"
-ELSEWHERE = (
-    "version",
-    "offline",
-    "declined",
-    "connections",
-    "builtin_model",
-    "builtin_name",
-    "engine",
-)  # what is not set here
+# What is not set here.
+ELSEWHERE = ("version", "offline", "declined", "connections", "builtin_model", "builtin_name", "engine")
 FIELDS = tuple(name for name in Settings.model_fields if name not in ELSEWHERE)
 
 Field = gr.Textbox | gr.Dropdown | gr.Radio | gr.Number | gr.Checkbox

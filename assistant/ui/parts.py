@@ -1,0 +1,33 @@
+"""What the page works with: handed to it by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from assistant.caretaker import Caretaker
+from assistant.configuration import Configuration
+from assistant.conversations import Conversations
+from assistant.egress import Visit
+from assistant.engines.neighbours import Neighbourhood
+from assistant.exchange.exporter import Exporter
+from assistant.exchange.importer import Importer
+from assistant.ui.check import TargetCheck
+from assistant.ui.engine_page import EngineDesk
+from assistant.ui.models_tab import Models
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One of each. `visits` gives the connections that were made, the newest first."""
+
+    conversations: Conversations
+    configuration: Configuration
+    check: TargetCheck
+    visits: Callable[[], list[Visit]]
+    neighbourhood: Neighbourhood
+    models: Models
+    desk: EngineDesk
+    caretaker: Caretaker
+    importer: Importer
+    exporter: Exporter
