@@ -301,7 +301,7 @@ class App:
             raise ModelMissing("engine-no-starter-model")
         header = read_model(path)
         order = order_for(path, header, setup, model_id=chosen.name or model_id(path), cores=machine.cores)
-        return Estimate(order.model_id, order.context_tokens, memory_needed(header, order), machine.memory_bytes)
+        return Estimate(order.model_id, order.context_tokens, memory_needed(header, order), machine.most_bytes)
 
     def _engine_log(self) -> str:
         """The last lines that the built-in engine wrote."""

@@ -378,7 +378,6 @@ from pathlib import Path
 from assistant.engines import GenerationOptions
 from assistant.engines.embedded import EmbeddedEngine
 from assistant.messages import user
-from assistant.settings import EngineSetup
 async def main():
     engine = EmbeddedEngine(Path({str(model)!r}), log_file=Path({str(log_file)!r}))
     await engine.start()

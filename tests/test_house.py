@@ -17,7 +17,7 @@ import pytest
 from pydantic import BaseModel
 
 from assistant.engines.abilities import ABILITIES
-from assistant.settings import Settings
+from assistant.settings import EngineSetup, Settings
 
 HOUSE = Path(__file__).resolve().parent.parent
 PACKAGES = ("launcher", "assistant")
@@ -28,6 +28,7 @@ PUT_TOGETHER = (
     "network.reason.",
     "chat.status.",
     "connections.",
+    "engine-page.",
     "thinking.",
     "chat.welcome.",
     "data.format.",
@@ -223,7 +224,7 @@ def test_no_word_is_left_over() -> None:
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    fields = {*Settings.model_fields, *ABILITIES}
+    fields = {*Settings.model_fields, *EngineSetup.model_fields, *ABILITIES}
     written |= fields
     beginnings = {key for _, key, is_part in keys_in_source() if is_part} | set(PUT_TOGETHER)
 

@@ -32,9 +32,14 @@ class Machine:
         allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return Machine(psutil.virtual_memory().total, min(allowed, psutil.cpu_count(logical=False) or allowed))
 
+    @property
+    def most_bytes(self) -> int:
+        """What a model may take, so that the rest of the system goes on."""
+        return self.memory_bytes - max(_OTHERS_BYTES, int(self.memory_bytes * _OTHERS_SHARE))
+
     def fit(self, need_bytes: int, read_bytes: int) -> Fit:
         """How a model runs that needs so much memory and reads so much of it for each token."""
-        if need_bytes > self.memory_bytes - max(_OTHERS_BYTES, int(self.memory_bytes * _OTHERS_SHARE)):
+        if need_bytes > self.most_bytes:
             return "not"
         rate = _BYTES_PER_SECOND_AND_CORE * min(self.cores, _MOST_CORES) / max(1, read_bytes)
         return "well" if rate >= _READING_TOKENS_PER_SECOND else "slowly"

@@ -200,6 +200,8 @@ def _address(process: subprocess.Popen[bytes], order: Order, *, ready_seconds: f
         return Address(f"http://127.0.0.1:{port}/v1", order.key)
     name = Path(order.model_path).name
     if answer.get("error") == "model":
+        if order.chat_template or order.projector_path:
+            raise ModelMissing("engine-setup-refused", name=name)
         raise ModelMissing("engine-model-damaged", name=name)
     if answer.get("error") == "engine":
         raise Unreachable("engine-library-missing")

@@ -23,12 +23,12 @@ Mood = Literal["good", "bad", "plain"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a model takes with a setup: its name, the context in tokens, and bytes of memory, needed and there."""
+    """What a model takes with a setup: its name, the context in tokens, and bytes of memory, needed and to be had."""
 
     name: str
     context_tokens: int
     need_bytes: int
-    memory_bytes: int
+    most_bytes: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,11 @@ class EnginePage:
         kind = EngineSetup.model_fields[name].annotation
         if choices := get_args(kind):
             if int in choices:
-                return gr.Number(precision=0, placeholder=t("engine-page.by-itself"), **common)
+                return gr.Number(
+                    precision=0,
+                    placeholder=t("engine-page.never" if name == "idle_minutes" else "engine-page.by-itself"),
+                    **common,
+                )
             return gr.Radio(choices=[(t(f"engine-page.{name}.{choice}"), choice) for choice in choices], **common)
         lines = 4 if name == "chat_template" else 1
         return gr.Textbox(lines=lines, max_lines=12 if lines > 1 else 1, **common)
@@ -107,9 +111,9 @@ class EnginePage:
             found = self._desk.estimate(setup)
         except HearthError as error:
             return self._failed(error)
-        numbers = {"need": f"{found.need_bytes / 1e9:.1f}", "have": f"{found.memory_bytes / 1e9:.1f}"}
+        numbers = {"need": f"{found.need_bytes / 1e9:.1f}", "have": f"{found.most_bytes / 1e9:.1f}"}
         said = self._t("engine-page.estimate", name=found.name, context=f"{found.context_tokens:,}", **numbers)
-        return _said(said, "plain" if found.need_bytes <= found.memory_bytes else "bad")
+        return _said(said, "plain" if found.need_bytes <= found.most_bytes else "bad")
 
     def _failed(self, error: HearthError) -> str:
         return _said(f"{error.message_in(self._t)} {error.hint_in(self._t)}", "bad")
