@@ -15,8 +15,8 @@ import pytest
 from assistant.egress import Egress
 from assistant.errors import LibraryError
 from assistant.library.downloads import Downloads, Progress
-from assistant.library.fetch import FetchLimits
 from assistant.library.machine import Machine
+from assistant.library.piece import FetchLimits
 from assistant.library.shelf import Library
 from assistant.library.source import check_hop, hop, sources
 from tests.model_files import gguf, large

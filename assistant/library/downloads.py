@@ -15,16 +15,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
 from assistant.egress import Egress
 from assistant.errors import HearthError, LibraryError
-from assistant.library.fetch import Fetch, FetchLimits, Note, Piece, in_thread
+from assistant.library.piece import FetchLimits, Note, Piece, in_thread
 from assistant.library.shelf import Library, is_file_name, unwritable
 from assistant.library.source import Source, check_hop
 from assistant.settings import write_private
+
+if TYPE_CHECKING:
+    from assistant.library.fetch import Fetch
 
 log = logging.getLogger(__name__)
 
@@ -231,6 +234,8 @@ class _Job:
         self._fault, self.state = error, "failed"
 
     async def _fetch_all(self) -> None:
+        from assistant.library.fetch import Fetch  # late: it loads an HTTP client, which a start need not wait for
+
         for number, piece in enumerate(self.order.pieces):
             self._number = number
             self._seen.clear()
