@@ -53,8 +53,9 @@ class EngineProcess:
         header = read_model(model)
         if header.kind != "chat":
             raise ModelMissing(f"model-is-{header.kind}", name=model_id)
+        tokens = min(context_tokens, header.context_tokens or context_tokens)  # beyond what it learnt it talks nonsense
         is_tiny = header.parameters < TINY_PARAMETERS
-        order = Order(str(model), model_id, secrets.token_urlsafe(32), context_tokens, is_tiny=is_tiny)
+        order = Order(str(model), model_id, secrets.token_urlsafe(32), tokens, is_tiny=is_tiny)
         with _private_log(log_file) as log:
             process = _spawn(log)
         _tell(process, order)

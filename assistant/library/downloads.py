@@ -24,7 +24,7 @@ from assistant.errors import HearthError, LibraryError
 from assistant.library.piece import FetchLimits, Note, Piece, in_thread
 from assistant.library.shelf import Library, is_file_name, unwritable
 from assistant.library.source import Source, check_hop
-from assistant.settings import write_private
+from assistant.settings import write_private_bytes
 
 if TYPE_CHECKING:
     from assistant.library.fetch import Fetch
@@ -98,9 +98,10 @@ class Downloads:
                 path.unlink(missing_ok=True)
         ours = {piece.name + _PART for job in self._jobs.values() for piece in job.order.pieces}
         for path in folder.glob(f"*{_PART}"):
-            if path.name not in ours:
+            if path.name.lower().endswith(f".gguf{_PART}") and path.name not in ours:
                 with suppress(OSError):
                     path.unlink()
+        self._library.forget_unfinished()
 
     async def start(self, sources: Sequence[Source]) -> None:
         """Begins to fetch a model. Raises LibraryError."""
@@ -116,7 +117,10 @@ class Downloads:
             for source in sources
         ]
         job = _Job(_Order(pieces=pieces), self._library, self._egress, self._limits)
-        await in_thread(job.keep)
+        try:
+            await in_thread(job.keep)
+        except OSError as error:
+            raise unwritable(error, name) from error
         self._jobs[name] = job
         job.start()
 
@@ -176,7 +180,7 @@ class _Job:
             await asyncio.wait({task})
 
     def keep(self) -> None:
-        write_private(self._place(self.name, _STATE), self.order.model_dump_json())
+        write_private_bytes(self._place(self.name, _STATE), self.order.model_dump_json().encode())
 
     def remove(self) -> None:
         for piece in self.order.pieces:
