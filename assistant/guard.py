@@ -61,13 +61,14 @@ _PAGES = frozenset(
 )
 _PAGE_PREFIXES = ("/assets/", "/static/", "/scripts/", "/feed/", "/more/", "/context/", FILE_ROUTE)
 _UPLOAD = "/gradio_api/upload"
+_PIECE = "/models/piece"
 _WITH_QUERY = frozenset({"/gradio_api/queue/data", "/gradio_api/upload_progress", _UPLOAD})  # else: deep links
 _CALLS = frozenset({"/ask", "/context", "/gradio_api/queue/join", "/gradio_api/run/predict"})
 _POSTS = {  # route: content type, bytes
     **dict.fromkeys(_CALLS, (b"application/json", CALL_LIMIT_BYTES)),
     "/gradio_api/cancel": (b"application/json", SMALL_LIMIT_BYTES),
     "/gradio_api/reset": (b"application/json", SMALL_LIMIT_BYTES),
-    "/models/piece": (b"application/octet-stream", PIECE_LIMIT_BYTES),
+    _PIECE: (b"application/octet-stream", PIECE_LIMIT_BYTES),
     _UPLOAD: (b"multipart/form-data", UPLOAD_LIMIT_BYTES),
 }
 
@@ -214,7 +215,8 @@ class Guard:
             return
         is_call = scope["path"] in _CALLS
         try:
-            with self._bodies.one_more(declared_length(headers) or post[1] if is_call else 0) as has_room:
+            held_bytes = declared_length(headers) or post[1] if is_call or scope["path"] == _PIECE else 0
+            with self._bodies.one_more(held_bytes) as has_room:
                 if not has_room:
                     await refuse(_CROWDED, scope, receive, send)
                 elif is_call and fault_in(await body.read(), origin=self._origin.decode(), uploads=self._uploads):

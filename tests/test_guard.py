@@ -841,6 +841,7 @@ def test_an_upload_passes_untouched(house: House) -> None:
         (JOIN, "application/json", 50 * MEGABYTE),
         (RUN, "application/json", 50 * MEGABYTE),
         ("/gradio_api/cancel", "application/json", MEGABYTE),
+        ("/models/piece", "application/octet-stream", 10 * MEGABYTE),
     ],
 )
 def test_a_body_that_declares_too_much_is_refused_unread(house: House, path: str, kind: str, length: int) -> None:

@@ -15,16 +15,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
 from assistant.egress import Egress
 from assistant.errors import HearthError, LibraryError
-from assistant.library.fetch import Fetch, FetchLimits, Note, Piece, in_thread
+from assistant.library.piece import FetchLimits, Note, Piece, in_thread
 from assistant.library.shelf import Library, is_file_name, unwritable
 from assistant.library.source import Source, check_hop
-from assistant.settings import write_private
+from assistant.settings import write_private_bytes
+
+if TYPE_CHECKING:
+    from assistant.library.fetch import Fetch
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +98,10 @@ class Downloads:
                 path.unlink(missing_ok=True)
         ours = {piece.name + _PART for job in self._jobs.values() for piece in job.order.pieces}
         for path in folder.glob(f"*{_PART}"):
-            if path.name not in ours:
+            if path.name.lower().endswith(f".gguf{_PART}") and path.name not in ours:
                 with suppress(OSError):
                     path.unlink()
+        self._library.forget_unfinished()
 
     async def start(self, sources: Sequence[Source]) -> None:
         """Begins to fetch a model. Raises LibraryError."""
@@ -113,7 +117,10 @@ class Downloads:
             for source in sources
         ]
         job = _Job(_Order(pieces=pieces), self._library, self._egress, self._limits)
-        await in_thread(job.keep)
+        try:
+            await in_thread(job.keep)
+        except OSError as error:
+            raise unwritable(error, name) from error
         self._jobs[name] = job
         job.start()
 
@@ -173,7 +180,7 @@ class _Job:
             await asyncio.wait({task})
 
     def keep(self) -> None:
-        write_private(self._place(self.name, _STATE), self.order.model_dump_json())
+        write_private_bytes(self._place(self.name, _STATE), self.order.model_dump_json().encode())
 
     def remove(self) -> None:
         for piece in self.order.pieces:
@@ -231,6 +238,8 @@ class _Job:
         self._fault, self.state = error, "failed"
 
     async def _fetch_all(self) -> None:
+        from assistant.library.fetch import Fetch  # late: it loads an HTTP client, which a start need not wait for
+
         for number, piece in enumerate(self.order.pieces):
             self._number = number
             self._seen.clear()

@@ -16,59 +16,27 @@ import re
 import ssl
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import BinaryIO, Literal, TypeVar, cast
+from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
 import httpx2
-from pydantic import BaseModel, Field
 
 from assistant.egress import Egress, Visit
 from assistant.engines.gguf import read_model
 from assistant.engines.transport import proxy_for, transport_for
 from assistant.errors import LibraryError, ModelMissing
+from assistant.library.piece import FetchLimits, Note, Piece, in_thread
 from assistant.library.shelf import unwritable
 from assistant.library.source import hop
 
 log = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
-Note = Literal["", "changed", "anew", "again", "checking"]
-
 _WRITE_BYTES = 1024**2
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _SHA256 = re.compile(r'"?([0-9a-f]{64})"?')
 _SENT = {"user-agent": "Hearth", "accept": "*/*", "accept-encoding": "identity"}
-
-
-@dataclass(frozen=True)
-class FetchLimits:
-    """How long to wait, how often to try again without getting on, how far to be sent about."""
-
-    connect_seconds: float = 15
-    stall_seconds: float = 30
-    stall_bytes: int = 20_000  # fewer than this in `stall_seconds` is a stall too
-    retries: int = 5
-    first_wait_seconds: float = 1
-    longest_wait_seconds: float = 20
-    getting_on_bytes: int = 1024**2
-    redirects: int = 5
-    sync_bytes: int = 32 * 1024**2
-
-
-class Piece(BaseModel):
-    """One file that is being fetched, as its state is kept on disk. `sha256` is the person's or the server's word."""
-
-    url: str = Field(max_length=4000)
-    name: str = Field(max_length=250)
-    sha256: str = ""
-    is_sha256_given: bool = False
-    validator: str = ""
-    total_bytes: int = Field(default=0, ge=0)
-    safe_bytes: int = Field(default=0, ge=0)
-    is_whole: bool = False
 
 
 class _Passing(Exception):  # named as a fact, like our errors
@@ -298,16 +266,6 @@ class Fetch:
 
 
 _WRONG = frozenset({"download-wrong-length", "download-not-gguf"})  # what came is of no use
-
-
-async def in_thread(work: Callable[[], Result]) -> Result:
-    """Runs `work` in a thread, and to its end: a cancelled wait must not leave a thread writing to a closed file."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
 
 
 @contextmanager

@@ -43,10 +43,19 @@ class Model:
 
 class Library:
     """All models of one profile. Methods read and write the disk: call them in a thread. `look` gives what other
-    programs have."""
+    programs have; `kept_free_bytes` of the disk are left to the chats."""
 
-    def __init__(self, folder: Path, starter: Path | None, *, look: Look, machine: Machine) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        starter: Path | None,
+        *,
+        look: Look,
+        machine: Machine,
+        kept_free_bytes: int = KEPT_FREE_BYTES,
+    ) -> None:
         self.folder, self._starter, self._look, self.machine = folder, starter, look, machine
+        self._kept_free_bytes = kept_free_bytes
         self._headers: dict[tuple[Path, int, int], Header | ModelMissing] = {}
         self._lock = threading.Lock()  # of what changes the folder
 
@@ -138,8 +147,9 @@ class Library:
     def check_room(self, needed_bytes: int) -> None:
         """Raises LibraryError where so much more would fill the disk."""
         free = shutil.disk_usage(self.folder).free
-        if free < needed_bytes + KEPT_FREE_BYTES:
-            needed, left = round((needed_bytes + KEPT_FREE_BYTES) / 1e9, 1), round(free / 1e9, 1)
+        whole = needed_bytes + self._kept_free_bytes
+        if free < whole:
+            needed, left = round(whole / 1e9, 1), round(free / 1e9, 1)
             raise LibraryError("library-no-room", needed=needed, free=left)
 
     def check_name(self, name: str) -> None:
@@ -152,8 +162,9 @@ class Library:
     def forget_unfinished(self) -> None:
         """Takes away what copies that were broken off have left."""
         for path in self.folder.glob(f"*{COPYING}"):
-            with suppress(OSError):
-                path.unlink()
+            if path.name.lower().endswith(f".gguf{COPYING}"):
+                with suppress(OSError):
+                    path.unlink()
 
     def _free_place(self, name: str) -> Path:
         self.check_name(name)

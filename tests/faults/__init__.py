@@ -13,6 +13,7 @@ E. An endpoint. What the engine does: test_endpoint.py; what the chat keeps: fau
     35  test_row_35_...; Stop: test_conversation.py, test_stop_reaches_the_engine_within_a_second_and_keeps_the_text
     36  test_row_36_...; engine: test_an_endless_answer_..., test_a_giant_line_..., test_a_compression_bomb_...
     37  test_row_37_... in test_process_faults.py, test_embedded.py and browser/test_chat_page.py
+    37  a model file: test_gguf.py, test_library.py; a download: test_downloads.py, test_download_kill.py
 F. Disk and process
     38  test_kill.py, test_row_38_... (ten in the quick suite, 200 in the slow one)
     39  test_full_disk.py, test_row_39_...

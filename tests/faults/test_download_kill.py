@@ -23,7 +23,7 @@ import asyncio, sys
 from pathlib import Path
 from assistant.egress import Egress, seal_process
 from assistant.library.downloads import Downloads
-from assistant.library.fetch import FetchLimits
+from assistant.library.piece import FetchLimits
 from assistant.engines.machine import Machine
 from assistant.library.shelf import Library
 from assistant.library.source import sources
