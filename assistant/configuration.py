@@ -116,7 +116,8 @@ class Configuration:
     def use_built_in(self, chosen: BuiltIn) -> None:
         """Answers come from the built-in engine with this model from now on. Raises SettingsError."""
         self._left = self._keyed_address()
-        self._settings.save(endpoint="", model="", builtin_model=chosen.ref, builtin_name=chosen.name)
+        models = {"builtin_model": chosen.ref, "builtin_name": chosen.name}
+        self._settings.save(endpoint="", model="", connections=self.connections, **models)
         self.this_run = replace(self.this_run, built_in=None)
 
     def set_up(self, setup: EngineSetup) -> None:
@@ -200,8 +201,7 @@ class Configuration:
         if api_key.strip() and not target.endpoint:
             raise SettingsError("key.without-endpoint")
         checked = changes | {"endpoint": target.endpoint, "model": target.model}
-        if connection is not None:
-            checked["connections"] = self._with(connection)
+        checked["connections"] = self._with(connection)
         self._settings.check(**checked)
         place = None
         if api_key.strip():
@@ -227,9 +227,11 @@ class Configuration:
         except ValidationError as error:
             raise SettingsError(f"settings.{error.errors()[0]['loc'][0]}") from error
 
-    def _with(self, connection: Connection) -> tuple[Connection, ...]:
+    def _with(self, connection: Connection | None) -> tuple[Connection, ...]:
         """All, with this one in place of the one at its address. Raises SettingsError where they are too many."""
         here = self.connections
+        if connection is None:
+            return here
         if any(each.endpoint == connection.endpoint for each in here):
             return tuple(connection if each.endpoint == connection.endpoint else each for each in here)
         if len(here) >= MOST_CONNECTIONS:
@@ -241,9 +243,7 @@ class Configuration:
         address = normalise_endpoint(endpoint) if endpoint else ""
         self._left = self._keyed_address()
         connection = self.drawn_up(address, model, {})
-        self._settings.save(
-            endpoint=address, model=model, connections=self._with(connection) if connection else self.connections
-        )
+        self._settings.save(endpoint=address, model=model, connections=self._with(connection))
 
     def forget(self, endpoint: str) -> None:
         """Takes a saved connection away, its key too where no other has its origin. The built-in engine answers where

@@ -31,6 +31,7 @@ class Server:
     def __init__(self, pages: Pages, can: Mapping[str, bool | int]) -> None:
         self.pages, self.can = pages, can
         self.limit = "max_tokens"
+        self.refuses_beyond = ""  # what is said to a limit that no context holds
         self.asked: list[tuple[str, Mapping[str, str], Any]] = []
 
     def answer(self, path: str, body: Mapping[str, Any] | None) -> tuple[int, Any]:
@@ -39,6 +40,8 @@ class Server:
         wanted = "embeds" if path == "/v1/embeddings" else self._wanted(body)
         if path != "/v1/embeddings" and self.limit not in body:
             return 400, {"error": {"message": "this parameter is not supported"}}
+        if wanted == "answers" and self.refuses_beyond and body[self.limit] > 10_000_000:
+            return 400, {"error": {"message": self.refuses_beyond}}
         if wanted == "answers":
             return self.can.get(wanted, 200), {"choices": [{"message": {"content": "OK"}}]}
         able = self.can.get(wanted, False)
@@ -125,6 +128,36 @@ def test_what_it_does_not_do_is_not_claimed_and_one_word_that_fits_every_picture
     assert [getattr(found, name) for name in NOTHING] == [False] * 4
 
 
+@pytest.mark.parametrize(
+    ("said", "tokens"),
+    [
+        (
+            "'max_tokens' or 'max_completion_tokens' is too large: 1000000000. This model's maximum context length is"
+            " 32768 tokens and your request has 36 input tokens (1000000000 > 32768 - 36).",
+            32768,
+        ),
+        ("`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 12 `inputs` tokens and 1000000000", 4096),
+        ("max_tokens is too large: 1000000000. This model supports at most 16384 completion tokens", None),
+        ("max_tokens must be less than 8192", None),
+        ("", None),
+    ],
+)
+def test_a_context_that_no_page_tells_is_asked_for_with_care(said: str, tokens: int | None) -> None:
+    with serving() as (url, server):
+        server.refuses_beyond = said
+        found = seen(url)
+    assert found.context_tokens == tokens
+    longest = max(len(json.dumps(body)) for path, _, body in server.asked if path.endswith("completions"))
+    assert longest < 3000, "what it asks is short, whatever it asks for"
+
+
+def test_a_context_that_a_page_tells_is_not_asked_for() -> None:
+    page = {"data": [{"id": "m", "max_model_len": 4096}]}
+    with serving({"/v1/models": page}) as (url, server):
+        assert seen(url).context_tokens == 4096
+    assert all(body is None or body.get("max_tokens", 0) < 10_000_000 for _, _, body in server.asked)
+
+
 @pytest.mark.parametrize(("status", "means"), [(400, False), (404, False), (422, False), (500, False), (501, False),
                                                (401, None), (429, None), (503, None)])  # fmt: skip
 def test_a_refusal_is_a_no_and_a_fault_of_the_moment_is_nothing(status: int, means: bool | None) -> None:
@@ -206,7 +239,8 @@ def test_every_request_carries_the_key_and_goes_to_the_one_server() -> None:
     with serving() as (url, server):
         seen(url, key="sk-mine")
     assert {headers["authorization"] for _, headers, _ in server.asked} == {"Bearer sk-mine"}
-    assert all(body["max_tokens"] <= 200 for _, _, body in server.asked if body and "messages" in body)
+    chats = [body for _, _, body in server.asked if body and "messages" in body]
+    assert all(body["max_tokens"] <= 200 or body["stop"] for body in chats)
 
 
 def test_a_server_that_gives_the_key_for_its_version_has_none() -> None:

@@ -18,10 +18,12 @@ from urllib.parse import urlsplit
 
 from assistant.egress import Egress, Reason, is_loopback
 from assistant.engines.access import Access
+from assistant.engines.faults import context_named_in, readable
 from assistant.errors import EngineError
 
 _ANSWER_BYTES = 4 * 1024 * 1024
 _ANSWER_TOKENS = 200  # a model that thinks first has to come to its point
+_BEYOND_ALL_CONTEXTS = 1_000_000_000
 _PLAIN_QUESTION = "Reply with the word OK."
 _TOOL = {
     "type": "function",
@@ -87,7 +89,10 @@ ABILITIES = tuple(field.name for field in fields(Abilities) if field.name not in
 
 
 class _Refused(Exception):
-    """The server would not have a request of this kind."""
+    """The server would not have a request of this kind, and said so in `text`."""
+
+    def __init__(self, text: str = "") -> None:
+        self.text = text
 
 
 class _NotFoundOut(Exception):
@@ -105,7 +110,7 @@ async def examine(
         return Abilities(server, context_tokens)
     return Abilities(
         server,
-        context_tokens,
+        context_tokens or await examiner.context_it_refuses_by(),
         calls_tools=await _seen(examiner.calls_tools()),
         keeps_to_json=await _seen(examiner.keeps_to_json()),
         sees_images=await _seen(examiner.sees_images()),
@@ -164,6 +169,17 @@ class _Examiner:
             self._limit = "max_completion_tokens"  # OpenAI's reasoning models
             await self._answer(_PLAIN_QUESTION)
         return True
+
+    async def context_it_refuses_by(self) -> int | None:
+        """The context that a server names when it is asked to leave room for more than there can be. A careful
+        question: one that takes it for an answer costs no more than the plain one."""
+        try:
+            await self._answer(_PLAIN_QUESTION, **{self._limit: _BEYOND_ALL_CONTEXTS, "stop": ["\n", "."]})
+        except _Refused as refused:
+            return context_named_in(refused.text)
+        except _NotFoundOut:
+            pass
+        return None
 
     async def calls_tools(self) -> bool:
         """Whether it calls a tool that is handed to it, with arguments that are JSON."""
@@ -238,7 +254,7 @@ class _Examiner:
             return _decoded(response.content)
         if response.status_code in _SAYS_NOTHING:
             raise _NotFoundOut
-        raise _Refused
+        raise _Refused(readable(response.text))
 
 
 Pages = Mapping[str, Any]

@@ -220,6 +220,12 @@ def _context_full(text: str) -> ContextFull:
     return ContextFull("engine-context-full-by", tokens=tokens, limit=limit)
 
 
+def context_named_in(text: str) -> int | None:
+    """The size of the context that a refusal names; None where it is about something else."""
+    found = _FITS.search(text)
+    return _total(found) if found and _CONTEXT.search(text) else None
+
+
 def _total(found: re.Match[str]) -> int:
     """The number that was found; of two, what they make together: a prompt and the room for its answer."""
     return sum(int(number) for number in found.groups() if number)
