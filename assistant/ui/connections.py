@@ -61,27 +61,19 @@ class Connections:
         shown |= {"headers": headers_as_text(found.headers if found else ())}
         return {f"{PREFIX}{name}": value if value is not None else _EMPTY[name] for name, value in shown.items()}
 
-    def is_elsewhere(self, form: dict[str, Any]) -> bool:
-        """Whether the fields are still those of the server that was chosen, and the address is another."""
-        chosen = form[CHOSEN] or ""
-        return _address(form["endpoint"]) != chosen and _typed(form) == self.values(chosen)
-
     def typed(self, form: dict[str, Any]) -> dict[str, Any]:
-        """What was typed into the fields, for `Configuration.save`; nothing where they are another server's. Raises
-        SettingsError for headers that are none."""
-        if self.is_elsewhere(form):
-            return {}
-        own = {name: form[f"{PREFIX}{name}"] for name in OWN}
-        texts = {name: (own[name] or "").strip() for name in ("name", "proxy")}
-        return own | texts | {"headers": headers_from(own["headers"] or "")}
+        """What was typed into the fields, for `Configuration.save`. Where another address was typed over the chosen one,
+        what still stands there is the chosen one's and stays with it. Raises SettingsError for headers that are none."""
+        chosen = form[CHOSEN] or ""
+        is_elsewhere, shown = _address(form["endpoint"]) != chosen, self.values(chosen)
+        own = {name: form[f"{PREFIX}{name}"] or _EMPTY[name] for name in OWN}
+        own = {name: value for name, value in own.items() if not (is_elsewhere and value == shown[f"{PREFIX}{name}"])}
+        own |= {name: own[name].strip() for name in ("name", "proxy") if name in own}
+        return own | ({"headers": headers_from(own["headers"])} if "headers" in own else {})
 
     def _words(self, connection: Connection) -> str:
         name, place = connection_name(connection), connection.endpoint
         return visible(name if name in place else f"{name} ({place})")
-
-
-def _typed(form: dict[str, Any]) -> dict[str, Any]:
-    return {f"{PREFIX}{name}": form[f"{PREFIX}{name}"] or _EMPTY[name] for name in OWN}
 
 
 _EMPTY: dict[str, Any] = {"name": "", "headers": "", "proxy": "", "temperature": None, "max_tokens": None}

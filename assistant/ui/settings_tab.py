@@ -18,7 +18,7 @@ from assistant.keyrings import KeyringName
 from assistant.settings import Settings
 from assistant.ui.chat import engine_words
 from assistant.ui.check import TargetCheck
-from assistant.ui.connections import CHOSEN, PREFIX, Connections
+from assistant.ui.connections import CHOSEN, Connections
 from assistant.ui.links import as_html
 from assistant.ui.offers import Search
 from assistant.ui.theme import theme_mark
@@ -114,8 +114,6 @@ class SettingsTab:
         wire([self._save.click], self._store, inputs=form, outputs=whole)
         wire([self._test.click], self._try_out, inputs=form, outputs=whole)
         wire(blurs, self._offer_to_share, inputs=form, outputs=sharing)
-        owns = [field for name, field in self._inputs.items() if name.startswith(PREFIX)]
-        wire(blurs[:1], self._turn_to_own, inputs=form, outputs=owns)
         wire([self._share.click], self._share_key, inputs=form, outputs=whole)
         wire([self._remove.click], self._forget_key, inputs=form, outputs=whole)
 
@@ -168,13 +166,6 @@ class SettingsTab:
         """Another of the saved servers, to be used with Save, or to be looked at."""
         found = self._configuration.connection(endpoint)
         return self._of(endpoint, found.model if found else "") | {self._result: "", self._abilities: ""}
-
-    def _turn_to_own(self, *values: Any) -> Changes:
-        """What goes to one server stays there when another address is typed over its own."""
-        form = self._form(values)
-        if self.connections.is_elsewhere(form):
-            return {self._inputs[name]: value for name, value in self.connections.values(form["endpoint"]).items()}
-        return {self._inputs[f"{PREFIX}name"]: gr.skip()}
 
     def _forget(self, endpoint: str) -> Changes:
         try:

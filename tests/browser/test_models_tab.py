@@ -67,7 +67,7 @@ def test_another_model_is_used_where_it_lies_without_a_restart_and_the_chat_says
         expect(page.locator("#models-in-use")).to_contain_text("Theirs")
         expect(page.locator("#models-here")).to_contain_text("SmolLM2-135M-Instruct")
         page.click("#tab-chat-button")
-        expect(page.locator("#engine-line")).to_contain_text("Theirs-Q4_1 · on this machine")
+        expect(page.locator("#model-picker input")).to_have_value("Theirs-Q4_1 · built in (default)")
         ask(page, "Name three colours.")
         expect(page.locator("#chat-settled .hearth-meta").last).to_contain_text("Theirs-Q4_1")
         assert settings_of(served)["builtin_model"] == str(theirs)
