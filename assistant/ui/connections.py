@@ -62,8 +62,8 @@ class Connections:
         return {f"{PREFIX}{name}": value if value is not None else _EMPTY[name] for name, value in shown.items()}
 
     def typed(self, form: dict[str, Any]) -> dict[str, Any]:
-        """What was typed into the fields, for `Configuration.save`. Where another address was typed over the chosen one,
-        what still stands there is the chosen one's and stays with it. Raises SettingsError for headers that are none."""
+        """What was typed into the fields, for `Configuration.save`. Where another address stands in place of the chosen
+        one, what is still as it was is the chosen one's and stays with it. Raises SettingsError for bad headers."""
         chosen = form[CHOSEN] or ""
         is_elsewhere, shown = _address(form["endpoint"]) != chosen, self.values(chosen)
         own = {name: form[f"{PREFIX}{name}"] or _EMPTY[name] for name in OWN}
