@@ -22,8 +22,8 @@ WELCOME = "What is on your mind?"
 A_WINDOW_PIXELS = 100_000
 ANSWER_SECONDS = 240
 BESIDE_THE_CHAT = (1120, 450)  # nothing to press there, in a window of 1200 by 800
-PAGES_OF_SETTINGS = 4
-TAB_PLACES = tuple((x, 77) for x in range(70, 420, 25))  # left on the bar of tabs, where nothing else is
+PAGES_OF_SETTINGS = 5
+TAB_PLACES = tuple((x, 77) for x in range(70, 520, 25))  # left on the bar of tabs, where nothing else is
 
 
 class AnyPerson(Protocol):
@@ -174,7 +174,7 @@ def changes_a_setting(stage: Stage, person: Person) -> None:
     before = person.sees()
     assert any(_opens_settings(person, place) for place in TAB_PLACES), "Settings did not open"
     person.presses(*["Tab"] * PAGES_OF_SETTINGS)  # past their names, which Space would open
-    assert any(_next_stop_saves(stage, person) for _ in range(25)), "the setting was not saved"
+    assert any(_next_stop_saves(stage, person) for _ in range(40)), "the setting was not saved"
     person.waits_for_stillness()
     assert person.sees_after(before) > A_WINDOW_PIXELS, "the window did not become dark"
 
