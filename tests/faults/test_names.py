@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
@@ -83,7 +84,10 @@ def test_a_name_is_nothing_but_words_wherever_it_is_shown(
     expect(page.locator("#chat-settled")).to_contain_text("The last one.")
     sound("#chat-settled")
     sound("#chat-list")
-    sound("#engine-line")
+    expect(page.locator("#model-picker input")).to_have_value(re.compile("planted"))
+    page.click("#model-picker input")
+    sound("#model-picker .options")
+    page.keyboard.press("Escape")
     page.click("#chat-list .hearth-folder")
     sound("#chat-list .hearth-inside")
     page.locator("#sidebar .hearth-do-archived").click()
