@@ -75,7 +75,7 @@ def test_what_does_not_fit_is_refused_with_the_numbers(model: Path) -> None:
     check_memory(header, order(model), small)
     with pytest.raises(ModelMissing) as refused:
         check_memory(header, order(model, context_tokens=200_000), small)
-    assert refused.value.key == "engine-too-large"
+    assert refused.value.key == "engine-over-memory"
     assert (refused.value.values["have"], refused.value.values["context"]) == ("2.0", "200,000")
 
 

@@ -131,7 +131,7 @@ def check_memory(header: Header, order: Order, machine: Machine) -> None:
     need = memory_needed(header, order)
     if need > machine.memory_bytes:
         numbers = {"need": _gigabytes(need), "have": _gigabytes(machine.memory_bytes)}
-        raise ModelMissing("engine-too-large", name=order.model_id, context=f"{order.context_tokens:,}", **numbers)
+        raise ModelMissing("engine-over-memory", name=order.model_id, context=f"{order.context_tokens:,}", **numbers)
 
 
 def _gigabytes(count: int) -> str:
