@@ -343,6 +343,7 @@ def test_going_on_with_a_long_answer_makes_room_for_it(tmp_path: Path) -> None:
 # The built-in engine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "context", "long"), [("leave_out", 512, 2 * LONG), ("summarise", 256, LONG)])
 def test_a_chat_of_three_times_the_context_goes_on_with_the_real_engine(
     tmp_path: Path, way: str, context: int, long: str

@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from assistant.attachments import Attachments
 from assistant.conversation import Conversation, EngineChoice
 from assistant.conversations import Conversations
@@ -98,6 +100,7 @@ def test_over_twenty_turns_and_a_retry_only_new_words_are_read(tmp_path: Path) -
     run(use, tmp_path)
 
 
+@pytest.mark.slow
 def test_neither_a_long_chat_s_title_nor_another_chat_costs_it_what_was_read(tmp_path: Path) -> None:
     """A title is asked for with a part of a long chat, which is another prompt: the engine keeps both."""
 

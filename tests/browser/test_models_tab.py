@@ -73,6 +73,7 @@ def test_another_model_is_used_where_it_lies_without_a_restart_and_the_chat_says
         assert settings_of(served)["builtin_model"] == str(theirs)
 
 
+@pytest.mark.slow
 def test_a_download_is_followed_paused_and_goes_on_after_a_restart(page: Page, serve: Serve, tmp_path: Path) -> None:
     content = large(6)
     with range_server() as server:

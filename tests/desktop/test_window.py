@@ -163,6 +163,7 @@ def test_a_failed_start_can_be_tried_again(open_window: OpenWindow, tmp_path: Pa
     assert opened.process.wait(timeout=5) == 0
 
 
+@pytest.mark.slow
 def test_a_window_opens_on_a_running_serve_and_says_when_that_has_ended(
     open_window: OpenWindow, serve: Callable[..., Served]
 ) -> None:

@@ -736,6 +736,7 @@ def test_a_hostile_environment_changes_nothing_of_what_is_served(hearth: Besiege
     )
 
 
+@pytest.mark.slow
 def test_row_06_a_code_that_nobody_spent_is_worth_nothing_after_a_minute(
     hearth: Besieged, aging: tuple[str, float]
 ) -> None:

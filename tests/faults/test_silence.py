@@ -23,6 +23,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 def test_a_start_a_chat_and_a_change_of_settings_attempt_no_foreign_connection(tmp_path: Path) -> None:
     """The window's Chromium included: what of it would have to be excepted would have to be named here."""
     room = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]  # all of it ends with us
