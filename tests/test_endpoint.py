@@ -413,7 +413,9 @@ EMPTY = Payloads([], before=(), after=(), finish_reason=None)
 
 
 def test_a_stream_with_nothing_in_it_is_asked_for_in_one_piece_and_tells_its_reason():
-    told = "This model's maximum context length is 1024 tokens. However, you requested 1531 tokens (1531 in the messages)."
+    told = (
+        "This model's maximum context length is 1024 tokens. However, you requested 1531 tokens (1531 in the messages)."
+    )
     with fake_endpoint(EMPTY, Status(400, {"error": {"message": told, "code": "context_length_exceeded"}})) as endpoint:
         _, error = ask(endpoint.url)
     assert isinstance(error, ContextFull) and "1531 tokens, and 1024 fit" in str(error)
