@@ -156,8 +156,8 @@ def is_for_a_title(request: Request) -> bool:
 
 
 def is_for_an_ability(request: Request) -> bool:
-    """Whether a test tries out what the model can do."""
-    return isinstance(request.body, dict) and not request.body.get("stream")
+    """Whether a test tries out what the model can do. An answer is asked for in one piece too, but without a limit."""
+    return isinstance(request.body, dict) and not request.body.get("stream") and "max_tokens" in request.body
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:

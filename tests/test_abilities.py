@@ -224,6 +224,15 @@ def test_nothing_is_found_out_where_nobody_answers() -> None:
         ),
         ({"/props": {"build_info": "b0-unknown"}}, "llama.cpp", None),
         ({"/health/readiness": {"litellm_version": "1.80.0"}}, "LiteLLM 1.80.0", None),
+        (
+            {
+                "/health/readiness": {"status": "healthy"},
+                "/health/readiness/details": {"litellm_version": "1.108.7"},
+                "/model_group/info": {"data": [{"model_group": "m", "max_input_tokens": 4096.0}]},
+            },
+            "LiteLLM 1.108.7",
+            4096,
+        ),
         ({"/version": {"version": 3}, "/props": [], "/api/ps": "no", "/v1/models": {"data": [None, {}]}}, "", None),
         ({"/props": {"default_generation_settings": {"n_ctx": True}}, "/api/version": {"version": "\x1b[2J"}},
          "Ollama [2J", None),

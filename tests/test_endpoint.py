@@ -242,6 +242,7 @@ def test_what_does_not_speak_the_protocol_is_not_compatible(step: Step):
         (Status(404, {"object": "error", "message": "The model `Qwen/Qwen2.5` does not exist."}), ModelMissing, None),
         (Status(400, {"error": {"message": "qwen2.5 is not a valid model ID"}}), ModelMissing, "engine-model-unknown"),
         (Status(400, {"error": {"message": "API key not valid. Please pass a valid one."}}), WrongKey, None),
+        (Status(400, {"error": {"message": "No connected db.", "type": "no_db_connection"}}), WrongKey, None),
         (Status(200, {"error": "Unexpected endpoint or method. (POST /chat/completions)"}), NotCompatible,
          "engine-no-chat-here"),
         (error_event("the GPU fell off"), Interrupted, "engine-server-fault-in-stream"),
@@ -455,6 +456,29 @@ def test_what_breaks_in_mid_answer_keeps_the_text(step: Step):
     text, _, error = played(step)
     assert text == "Hello"
     assert isinstance(error, Interrupted)
+
+
+EMPTY = Payloads([], before=(), after=(), finish_reason=None)
+
+
+def test_a_stream_with_nothing_in_it_is_asked_for_in_one_piece_and_tells_its_reason():
+    told = (
+        "This model's maximum context length is 1024 tokens. However, you requested 1531 tokens (1531 in the messages)."
+    )
+    with fake_endpoint(EMPTY, Status(400, {"error": {"message": told, "code": "context_length_exceeded"}})) as endpoint:
+        _, error = ask(endpoint.url)
+    assert isinstance(error, ContextFull) and "1531 tokens, and 1024 fit" in str(error)
+    assert [request.body["stream"] for request in endpoint.chats] == [True, False]
+
+
+def test_an_answer_that_comes_in_one_piece_only_is_an_answer():
+    text, events, error = played(EMPTY, WholeAnswer("Hello, whole."))
+    assert (text, error, events[-1]) == ("Hello, whole.", None, AnswerFinished("stop"))
+
+
+def test_nothing_in_a_stream_and_nothing_in_one_piece_is_an_answer_that_broke_off():
+    text, _, error = played(EMPTY, EMPTY)
+    assert text == "" and error is not None and error.key == "engine-ended-early"
 
 
 @pytest.mark.parametrize("step", [oddities(), unknown_events()])

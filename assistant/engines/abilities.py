@@ -267,6 +267,8 @@ _PAGES: tuple[str, ...] = (
     "/api/v0/models",
     "/api/ps",
     "/health/readiness",
+    "/health/readiness/details",
+    "/model_group/info",
 )
 _PAGES_OF_CONTEXT = ("/models", "/props", "/api/v0/models", "/api/ps")
 
@@ -299,8 +301,9 @@ def _vllm(pages: Pages) -> str:
 
 
 def _litellm(pages: Pages) -> str:
-    version = _mapping(pages["/health/readiness"]).get("litellm_version")
-    return f"LiteLLM {version}" if isinstance(version, str) else ""
+    """Newer ones tell their version only where a key is needed."""
+    told = (_mapping(pages[path]).get("litellm_version") for path in ("/health/readiness/details", "/health/readiness"))
+    return next((f"LiteLLM {version}" for version in told if isinstance(version, str)), "")
 
 
 def _lm_models(pages: Pages) -> list[Mapping[str, Any]]:
@@ -332,6 +335,13 @@ def _context_of_ollama(pages: Pages, model: str) -> object:
     return next((each.get("context_length") for each in loaded if each.get("name") in names), None)
 
 
+def _context_of_litellm(pages: Pages, model: str) -> object:
+    """What its configuration says of the servers behind it, as a number with a point."""
+    groups = _listed(_mapping(pages["/model_group/info"]).get("data"))
+    tokens = next((each.get("max_input_tokens") for each in groups if each.get("model_group") == model), None)
+    return int(tokens) if isinstance(tokens, float) and tokens.is_integer() else tokens
+
+
 def _positive(read: Callable[[Pages, str], object]) -> Callable[[Pages, str], int | None]:
     def checked(pages: Pages, model: str) -> int | None:
         tokens = read(pages, model)
@@ -340,7 +350,12 @@ def _positive(read: Callable[[Pages, str], object]) -> Callable[[Pages, str], in
     return checked
 
 
-_CONTEXTS = tuple(map(_positive, (_context_of_lm_studio, _context_of_ollama, _context_of_props, _context_of_models)))
+_CONTEXTS = tuple(
+    map(
+        _positive,
+        (_context_of_lm_studio, _context_of_ollama, _context_of_litellm, _context_of_props, _context_of_models),
+    )
+)
 
 
 def _picture(colour: tuple[int, int, int]) -> str:

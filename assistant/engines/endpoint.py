@@ -114,13 +114,16 @@ class EndpointEngine:
     async def stream(self, messages: Sequence[Message], options: GenerationOptions) -> AsyncGenerator[EngineEvent]:
         request = await self._request(messages, options)
         deltas, began = Deltas(), None
-        async with AsyncExitStack() as connection:
-            reply = await self._opened(request, connection)
-            words = self._words(reply, deltas)
-            async with aclosing(words):
-                async for word in words:
-                    began = began or monotonic()
-                    yield word
+        for asked in (request, _in_one_piece(request)):
+            async with AsyncExitStack() as connection:
+                reply = await self._opened(asked, connection)
+                words = self._words(reply, deltas)
+                async with aclosing(words):
+                    async for word in words:
+                        began = began or monotonic()
+                        yield word
+            if deltas.chunks or deltas.reason is not None:
+                break
         if deltas.reason is None:
             raise Interrupted("engine-ended-early", url=self._url)
         rate = deltas.tokens_per_second or _rate(deltas.completion_tokens, began)
@@ -280,6 +283,12 @@ class EndpointEngine:
 
     def _stranger(self) -> NotCompatible:
         return NotCompatible("engine-not-compatible", url=self._url)
+
+
+def _in_one_piece(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for a server that closed its stream without anything in it: llama-cpp-python's says that the context is
+    full, and other faults, to those alone who want the answer whole."""
+    return {name: value for name, value in request.items() if name != "stream_options"} | {"stream": False}
 
 
 def thinking_fields(thinking: Thinking) -> dict[str, Any]:

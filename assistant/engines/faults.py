@@ -79,7 +79,7 @@ _MODEL = re.compile(
 )
 _KEY = re.compile(
     r"(invalid|incorrect|missing|wrong|no)[^.]{0,20}(api|auth|bearer|access)[ _-]?(key|token|header)?\b|"
-    r"api key not (valid|found)|authentication_error",
+    r"api key not (valid|found)|authentication_error|no_db_connection",  # LiteLLM looks for a key that it does not know
     re.IGNORECASE,
 )
 _NO_CHAT = re.compile(r"unexpected endpoint or method", re.IGNORECASE)  # LM Studio, with status 200
