@@ -77,11 +77,16 @@ class Configuration:
         model = self.settings.model if chosen is None else ""
         return self.resolve(endpoint, self.this_run.model or model)
 
-    def target_of(self, pick: Pick | None) -> Target:
-        """The same for a chat that was given a model of its own. A run that the command line gave an endpoint uses no
-        other; an address that is not saved any more is still the one that was picked, and no other takes its place."""
+    def in_force(self, pick: Pick | None) -> Pick | None:
+        """The pick, unless this run was given an endpoint by the command line: then no other is used."""
         run = self.this_run.endpoint
-        if pick is None or (run is not None and pick.endpoint != run):
+        return pick if pick is None or run is None or pick.endpoint == run else None
+
+    def target_of(self, pick: Pick | None) -> Target:
+        """The same for a chat that was given a model of its own. An address that is not saved any more is still the one
+        that was picked, and no other takes its place."""
+        pick = self.in_force(pick)
+        if pick is None:
             return self.target
         connection = self.connection(pick.endpoint)
         return self.resolve(pick.endpoint, pick.model or (connection.model if connection else ""))

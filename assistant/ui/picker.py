@@ -40,7 +40,7 @@ class Picker:
         self._configuration, self._t = configuration, t
         self._models, self._reasons = models, reasons
         self._listed: dict[str, tuple[str, ...]] = {}
-        offered = self._offered(NO_WISH)
+        offered = self._offered(None)
         self.model = gr.Dropdown(
             choices=list(offered),
             value=FOLLOWS,
@@ -81,8 +81,8 @@ class Picker:
 
     def others(self, page: PageState) -> list[tuple[str, str]]:
         """What can give a second opinion in the page's chat, as words and as the value that `parsed` takes."""
-        wish = page.conversation.wish if page.conversation else NO_WISH
-        return [choice for choice in self._offered(wish) if choice[1] != FOLLOWS]
+        pick = page.conversation.wish.pick if page.conversation else None
+        return [choice for choice in self._offered(self._configuration.in_force(pick)) if choice[1] != FOLLOWS]
 
     async def look(self) -> None:
         """Asks every saved server for its models. One that does not answer in time keeps those it had."""
@@ -114,21 +114,21 @@ class Picker:
 
     def _update(self, page: PageState) -> Any:
         """The list goes to the page only where it is another: a gateway's is long."""
-        wish = page.conversation.wish if page.conversation else NO_WISH
-        value, offered = FOLLOWS if wish.pick is None else packed(wish.pick), self._offered(wish)
+        pick = self._configuration.in_force(page.conversation.wish.pick if page.conversation else None)
+        value, offered = FOLLOWS if pick is None else packed(pick), self._offered(pick)
         if offered == page.offered:
             return gr.update(value=value)
         page.offered = offered
         return gr.update(choices=list(offered), value=value)
 
-    def _offered(self, wish: Wish) -> Offered:
+    def _offered(self, picked: Pick | None) -> Offered:
         default = self._configuration.target
         picks = [] if self._configuration.this_run.endpoint is not None else [Pick("", "")]
         for connection in self._places():
             models = (connection.model, *self._listed.get(connection.endpoint, ()))
             picks += [Pick(connection.endpoint, model) for model in dict.fromkeys(models) if model or len(models) == 1]
-        if wish.pick is not None:
-            picks.append(wish.pick)
+        if picked is not None:
+            picks.append(picked)
         follows = self._t("picker.default", model=self._name(Pick(default.endpoint, default.model)))
         return ((follows, FOLLOWS), *((self._name(pick), packed(pick)) for pick in dict.fromkeys(picks)))
 

@@ -76,6 +76,26 @@ def test_a_chat_keeps_the_model_that_was_picked_for_it(page: Page, serve: Serve)
         assert second.chats[-1].body["model"] == "other"
 
 
+def test_a_run_with_an_endpoint_of_its_own_answers_from_there_and_says_so(page: Page, serve: Serve) -> None:
+    with (
+        server(Answer(("From the second.",)), models=("other",)) as second,
+        server(Answer(("From this run's.",)), models=("own",)) as own,
+    ):
+        served = serve()
+        page.goto(served.address)
+        connect(page, served, second, "other")
+        page.click("#tab-chat-button")
+        page.click("#model-picker input")
+        page.get_by_role("option", name="other").last.click()
+        ask(page, "Who are you?")
+        expect(page.locator("#chat-settled")).to_contain_text("From the second.")
+        assert served.stop() == 0
+        page.goto(serve("--endpoint", own.url, "--model", "own").address)
+        expect(page.locator("#model-picker input")).to_have_value(f"own · 127.0.0.1:{own.port} (default)")
+        ask(page, "And now?")
+        expect(page.locator("#chat-settled")).to_contain_text("From this run's.")
+
+
 def test_the_models_of_every_server_are_offered_once_the_list_is_opened(page: Page, serve: Serve) -> None:
     with server(models=("small", "large")) as first, server(models=("other",)) as second:
         served = serve()
