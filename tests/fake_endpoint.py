@@ -157,7 +157,9 @@ def is_for_a_title(request: Request) -> bool:
 
 def is_for_an_ability(request: Request) -> bool:
     """Whether a test tries out what the model can do. An answer is asked for in one piece too, but without a limit."""
-    return isinstance(request.body, dict) and not request.body.get("stream") and "max_tokens" in request.body
+    if not isinstance(request.body, dict) or request.body.get("stream"):
+        return False
+    return request.path == "/v1/embeddings" or bool({"max_tokens", "max_completion_tokens"} & request.body.keys())
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:
