@@ -231,11 +231,11 @@ class Conversation:
             self._tell()
 
     async def ask_for(self, wish: Wish) -> None:
-        """Has the chat answered like this from the next question on."""
+        """Has the chat answered like this from the next question on, also where that cannot be saved."""
         if wish != self.wish:
-            await asyncio.to_thread(self._catalogue.wish, self.id, wish)
             self.wish = wish
             self._tell()
+            await asyncio.to_thread(self._catalogue.wish, self.id, wish)
 
     async def keep_draft(self, text: str) -> None:
         """Keeps what stands in the composer for the next time that the chat is opened."""

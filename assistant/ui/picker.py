@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ from assistant.settings import Connection
 from assistant.ui.state import Offered, PageState
 from assistant.ui.wiring import Changes, chain, wire
 from assistant.visible import visible
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 4.0
 MOST_OF_ONE = 500  # models of one server: gateways list hundreds
@@ -105,12 +108,11 @@ class Picker:
 
     async def _pick(self, page: PageState, value: str | None) -> None:
         if page.conversation is not None and value is not None:
-            wish = Wish(parsed(value), page.conversation.wish.thinking)
-            await page.conversation.ask_for(wish)
+            await _ask_for(page.conversation, Wish(parsed(value), page.conversation.wish.thinking))
 
     async def _think(self, page: PageState, thinking: Thinking) -> None:
         if page.conversation is not None and thinking in THINKING:
-            await page.conversation.ask_for(Wish(page.conversation.wish.pick, thinking))
+            await _ask_for(page.conversation, Wish(page.conversation.wish.pick, thinking))
 
     def _update(self, page: PageState) -> Any:
         """The list goes to the page only where it is another: a gateway's is long."""
@@ -151,6 +153,13 @@ class Picker:
         return self._reasons(target) or any(
             item.message.reasoning and item.model == target.model for item in said if item.model
         )
+
+
+async def _ask_for(conversation: Conversation, wish: Wish) -> None:
+    try:
+        await conversation.ask_for(wish)
+    except HearthError as error:
+        log.warning("what was picked for a chat could not be saved: %s", error)  # it holds until Hearth ends
 
 
 class SecondOpinion:
