@@ -42,6 +42,15 @@ class ToolResult:
 
 
 @dataclass(frozen=True)
+class ToolOffer:
+    """What a model is told of a tool: its parameters are the JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Attachment:
     """A file that belongs to a message, by its name in the profile's `attachments` folder."""
 

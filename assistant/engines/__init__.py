@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from assistant.engines.abilities import Abilities
 from assistant.events import QuestionQueued, ReasoningDelta, TextDelta, UsageReported
-from assistant.messages import Message, ToolCall
+from assistant.messages import Message, ToolCall, ToolOffer
 from assistant.pick import Thinking
 
 EngineKind = Literal["embedded", "endpoint"]
@@ -20,11 +20,12 @@ EngineKind = Literal["embedded", "endpoint"]
 @dataclass(frozen=True)
 class GenerationOptions:
     """How to answer. None leaves the choice to the engine, and so does an empty `thinking`. `max_tokens` bounds the
-    answer, reasoning included."""
+    answer, reasoning included. `tools` is what the model may ask for."""
 
     temperature: float | None = None
     max_tokens: int | None = None
     thinking: Thinking = ""
+    tools: tuple[ToolOffer, ...] = ()
 
 
 @dataclass(frozen=True)
