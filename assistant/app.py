@@ -50,6 +50,9 @@ from assistant.redaction import conceal
 from assistant.rescue import open_chats
 from assistant.settings import EngineSetup, SettingsFile
 from assistant.store import Store
+from assistant.tool_rules import ToolRules
+from assistant.tools.builtin import BUILTIN_TOOLS
+from assistant.tools.toolbox import Toolbox
 from assistant.turn import run_turn
 
 if TYPE_CHECKING:
@@ -74,6 +77,8 @@ class App:
         self._neighbourhood = Neighbourhood(self._egress)
         self._tested = KnownModels(profile.tested_file)
         self._library = library_of(profile)
+        self._toolbox = Toolbox(lambda: BUILTIN_TOOLS)  # a further source: self._toolbox.add
+        self._tool_rules = ToolRules(profile.tool_rules_file)
         self._engines: dict[Target | BuiltIn, Engine] = {}
         self._engine_log_file = profile.log_file.with_name("engine.log")
         self._guard: Guard | None = None

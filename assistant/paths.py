@@ -73,6 +73,11 @@ class Profile:
         return self.data_dir / "tested.json"
 
     @property
+    def tool_rules_file(self) -> Path:
+        """Which tools ask, just run, or are off."""
+        return self.data_dir / "tools.json"
+
+    @property
     def keys_file(self) -> Path:
         return self.data_dir / "keys.json"
 
@@ -136,4 +141,4 @@ def _close_to_others(path: Path) -> None:
 
 
 _FOLDERS = ("backups", "attachments", "models", "tools", "workspace", "logs")
-_FILES = ("hearth.db*", "settings.json*", "keys.json*", "instance.*", "cache")
+_FILES = ("hearth.db*", "settings.json*", "keys.json*", "instance.*", "tools.json*", "cache")

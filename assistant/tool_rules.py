@@ -1,0 +1,80 @@
+"""What the person has said about tools once and for all: whether one asks, just runs, or is off."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from assistant.settings import write_private
+from assistant.tools.tool import Tool
+
+log = logging.getLogger(__name__)
+
+Rule = Literal["ask", "allow", "off"]
+RULES: tuple[Rule, ...] = ("ask", "allow", "off")
+NEVER_FOR_ALL = ("code", "web")  # risks that are asked about in each chat at the least
+_LARGEST_FILE_BYTES = 1_000_000
+
+
+def fingerprint(tool: Tool) -> str:
+    """What a tool is, as a hash: where it comes from, its name, what it says of itself and what it takes. A tool that
+    has changed in any of these is another one, and nothing that was allowed to the first holds for it."""
+    said = [tool.origin.kind, tool.origin.name, tool.name, tool.description, tool.parameters]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class ToolRules:
+    """The rules, in a file of their own, which is read once. A file that cannot be understood counts for nothing, which
+    is the safe side: then every tool asks."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rules = self._load()  # by the tool's place: the rule, and of what fingerprint it was said
+
+    def of(self, tool: Tool) -> Rule:
+        """The rule in force. A tool that has changed since it was allowed asks again; one that is off stays off."""
+        rule, mark = self._rules.get(_place(tool), (_by_itself(tool), ""))
+        if rule not in self.choices(tool) or (rule == "allow" and mark and mark != fingerprint(tool)):
+            return "ask"
+        return rule
+
+    def choices(self, tool: Tool) -> tuple[Rule, ...]:
+        """What can be said of a tool: one that asks each time, or runs code, or reads the web, never just runs."""
+        return tuple(rule for rule in RULES if rule != "allow" or _may_just_run(tool))
+
+    def set(self, tool: Tool, rule: Rule) -> None:
+        """Keeps a rule. Raises SettingsError where the file cannot be written; then nothing has changed."""
+        rules = self._rules | {_place(tool): (rule, fingerprint(tool))}
+        rows = [{"tool": place, "rule": said, "fingerprint": mark} for place, (said, mark) in rules.items()]
+        write_private(self._path, json.dumps({"version": 1, "rules": rows}, indent=1))
+        self._rules = rules
+
+    def _load(self) -> dict[str, tuple[Rule, str]]:
+        try:
+            if self._path.stat().st_size > _LARGEST_FILE_BYTES:
+                return {}
+            rows = cast("Mapping[str, Any]", json.loads(self._path.read_text(encoding="utf-8")))["rules"]
+            return {str(row["tool"]): (row["rule"], str(row["fingerprint"])) for row in rows if row["rule"] in RULES}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            log.warning("the rules of tools cannot be read: %s", type(error).__name__)
+            return {}
+
+
+def _place(tool: Tool) -> str:
+    return json.dumps([tool.origin.kind, tool.origin.name, tool.name])
+
+
+def _by_itself(tool: Tool) -> Rule:
+    if tool.approval == "never":
+        return "allow"
+    return "off" if tool.risk == "web" else "ask"
+
+
+def _may_just_run(tool: Tool) -> bool:
+    return tool.approval == "never" or not (tool.asks_each_time or tool.risk in NEVER_FOR_ALL)
