@@ -5,13 +5,50 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from assistant.egress import Egress
+from assistant.errors import ToolError
 from assistant.messages import Message
+from assistant.tools.changes import Changes, Unkept
+from assistant.tools.notes import Notes
+from assistant.tools.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What of the person's the built-in tools work with: a folder, what was noted, and whether they may go online."""
+
+    workspace: Workspace
+    notes: Notes
+    may_browse: bool = False
 
 
 @dataclass(frozen=True)
 class Hands:
-    """One call's surroundings: the chat it is part of and what was said in it, and the way out of this machine."""
+    """One call's surroundings: the chat it is part of and what was said in it, the way out of this machine, what is the
+    person's, and where the changes of files are kept for undo."""
 
     chat_id: str
     messages: tuple[Message, ...]
     egress: Egress
+    belongings: Belongings | None = None
+    changes: Changes = Unkept()  # noqa: RUF009  # it holds nothing
+
+    @property
+    def workspace(self) -> Workspace:
+        """The folder of the file tools. Raises ToolError where there is none."""
+        return self._belongings.workspace
+
+    @property
+    def notes(self) -> Notes:
+        """What was noted. Raises ToolError where nothing can be."""
+        return self._belongings.notes
+
+    @property
+    def may_browse(self) -> bool:
+        """Whether the person has switched the web on."""
+        return self.belongings is not None and self.belongings.may_browse
+
+    @property
+    def _belongings(self) -> Belongings:
+        if self.belongings is None:
+            raise ToolError("tool-empty-handed")
+        return self.belongings

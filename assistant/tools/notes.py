@@ -1,0 +1,132 @@
+"""What the assistant notes across chats, in a plain file that the person can read and edit: one note a line."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from assistant.errors import ToolError
+
+if TYPE_CHECKING:
+    from assistant.tools.hands import Hands
+
+MOST_NOTES, LONGEST_NOTE = 1000, 2000
+_MOST_BYTES = 4_000_000
+_SHOWN = 50
+
+
+class Notes:
+    """The notes of one file, `- NOTE` on each line; other lines are the person's own and stay. Read anew each time, so
+    that what an editor has changed holds. Any thread may call; all may raise ToolError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+
+    def all(self) -> list[str]:
+        """Every note, the oldest first."""
+        with self._lock:
+            return [note for line in self._lines() if (note := _note_in(line))]
+
+    def add(self, note: str) -> bool:
+        """Adds a note behind the others; whether it was not there yet."""
+        with self._lock:
+            lines = self._lines()
+            known = [each for line in lines if (each := _note_in(line))]
+            if (plain := one_line(note)) in known:
+                return False
+            if not plain:
+                raise ToolError("tool-note-empty")
+            if len(known) >= MOST_NOTES:
+                raise ToolError("tool-notes-full", count=MOST_NOTES)
+            self._write([*lines, f"- {plain}"])
+            return True
+
+    def remove(self, note: str) -> bool:
+        """Takes a note out, for good; whether it was there."""
+        with self._lock:
+            lines = self._lines()
+            left = [line for line in lines if _note_in(line) != one_line(note)]
+            if len(left) == len(lines):
+                return False
+            self._write(left)
+            return True
+
+    def replace_all(self, text: str) -> None:
+        """Puts the person's own text in the place of the whole file."""
+        with self._lock:
+            self._write(text.splitlines())
+
+    def text(self) -> str:
+        """The file as it is."""
+        with self._lock:
+            return "\n".join(self._lines())
+
+    def _lines(self) -> list[str]:
+        try:
+            if self.path.stat().st_size > _MOST_BYTES:
+                raise ToolError("tool-notes-large", path=self.path)
+            return self.path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ToolError("tool-notes-fault", path=self.path, reason=error.strerror or "?") from error
+
+    def _write(self, lines: list[str]) -> None:
+        """Whole or not at all, and for this user only."""
+        temporary: str | None = None
+        try:
+            handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+            with os.fdopen(handle, "wb") as file:
+                file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(self.path)
+        except OSError as error:
+            if temporary is not None:
+                with suppress(OSError):
+                    Path(temporary).unlink()
+            raise ToolError("tool-notes-fault", path=self.path, reason=error.strerror or "?") from error
+
+
+def one_line(text: str) -> str:
+    """A note as it stands in the file."""
+    return " ".join(text.split())
+
+
+def _note_in(line: str) -> str:
+    found = re.fullmatch(r"\s*[-*]\s+(.*\S)\s*", line)
+    return one_line(found[1]) if found else ""
+
+
+NoteText = Annotated[str, Field(min_length=1, max_length=LONGEST_NOTE)]
+
+
+def remember(hands: Hands, note: NoteText) -> str:
+    """Note something about the user or their work that will matter in later chats too, in one sentence."""
+    return "Noted." if hands.notes.add(note) else "That was noted already."
+
+
+def recall(hands: Hands, about: Annotated[str, Field(max_length=200)] = "") -> str:
+    """Look up what was noted in earlier chats: all of it, or what has one of these words in it."""
+    notes = hands.notes.all()
+    words = [word for word in re.findall(r"\w+", about.lower()) if len(word) > 2]
+    found = [note for note in notes if any(word in note.lower() for word in words)] if words else notes
+    if not found:
+        return f"Nothing was noted about that. There are {len(notes)} other notes." if notes else "Nothing was noted yet."
+    more = [f"... and {len(found) - _SHOWN} older ones"] if len(found) > _SHOWN else []
+    return "\n".join([*(f"- {note}" for note in found[-_SHOWN:]), *more])
+
+
+def forget(hands: Hands, note: NoteText) -> str:
+    """Delete a note, given word by word as `recall` shows it."""
+    if not hands.notes.remove(note.removeprefix("- ")):
+        raise ToolError("tool-note-missing")
+    return "The note is gone."
