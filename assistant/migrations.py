@@ -183,6 +183,37 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE messages ADD COLUMN mark TEXT CHECK (mark IN ('pinned', 'left_out'));
     ALTER TABLE messages ADD COLUMN stand_in TEXT;
     """,
+    # 6: what answers did to files, for undo: each by the first message of the answer. Images are packed (zlib).
+    """
+    CREATE TABLE file_changes (
+        number        INTEGER PRIMARY KEY,
+        answer_id     TEXT NOT NULL,
+        workspace     TEXT NOT NULL,
+        path          TEXT NOT NULL,
+        before_sha256 TEXT, -- NULL: there was no such file
+        before_mode   INTEGER,
+        before_ns     INTEGER,
+        after_sha256  TEXT,
+        after_mode    INTEGER,
+        after_ns      INTEGER,
+        made_folders  INTEGER NOT NULL,
+        is_undone     INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX file_changes_by_answer ON file_changes (answer_id);
+    CREATE INDEX file_changes_by_before ON file_changes (before_sha256);
+    CREATE INDEX file_changes_by_after ON file_changes (after_sha256);
+    CREATE TABLE file_images (sha256 TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT;
+    CREATE TRIGGER messages_erased_with_changes AFTER DELETE ON messages
+    BEGIN
+        DELETE FROM file_changes WHERE answer_id = old.id;
+    END;
+    CREATE TRIGGER file_changes_erased AFTER DELETE ON file_changes
+    BEGIN
+        DELETE FROM file_images WHERE sha256 IN (old.before_sha256, old.after_sha256)
+            AND NOT EXISTS (SELECT 1 FROM file_changes WHERE before_sha256 = file_images.sha256)
+            AND NOT EXISTS (SELECT 1 FROM file_changes WHERE after_sha256 = file_images.sha256);
+    END;
+    """,
 )
 
 

@@ -32,9 +32,7 @@ class FileChange:
 class Changes(Protocol):
     """Where the changes of one answer are kept, so that the person can take them back."""
 
-    def keeping(
-        self, changes: Sequence[FileChange], images: Mapping[str, bytes]
-    ) -> AbstractContextManager[None]:
+    def keeping(self, changes: Sequence[FileChange], images: Mapping[str, bytes]) -> AbstractContextManager[None]:
         """Keeps changes before they are made, and forgets them where making them fails. `images` holds files by their
         SHA-256; a file that is only moved needs none. Raises StoreError, and then nothing must be changed."""
         ...
@@ -43,9 +41,7 @@ class Changes(Protocol):
 class Unkept:
     """For what a person does by hand: nothing is kept."""
 
-    def keeping(
-        self, changes: Sequence[FileChange], images: Mapping[str, bytes]
-    ) -> AbstractContextManager[None]:
+    def keeping(self, changes: Sequence[FileChange], images: Mapping[str, bytes]) -> AbstractContextManager[None]:
         """Keeps nothing."""
         del changes, images
         return nullcontext()

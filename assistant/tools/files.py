@@ -1,4 +1,4 @@
-"""Files of the workspace: look, read, search, write, edit, move. Each change is kept first, so that it can be undone."""
+"""Files of the workspace: list, find, read, search, write, edit, move. What changes is kept first, for undo."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ def list_files(hands: Hands, folder: PathText = ".") -> str:
     """List what is in a folder of the workspace, with sizes and dates."""
     entries = hands.workspace.entries(names_of(folder))
     shown = [
-        f"{path_of(entry.names)}/" if entry.kind == "folder"
-        else f"{path_of(entry.names)}  {entry.size:,} bytes, {_date(entry.modified_ns)}" if entry.kind == "file"
+        f"{path_of(entry.names)}/"
+        if entry.kind == "folder"
+        else f"{path_of(entry.names)}  {entry.size:,} bytes, {_date(entry.modified_ns)}"
+        if entry.kind == "file"
         else f"{path_of(entry.names)}  ({entry.kind}, cannot be opened)"
         for entry in entries[:_MOST_LISTED]
     ]
@@ -149,7 +151,7 @@ def move_file(hands: Hands, path: PathText, new_path: PathText) -> str:
         root = str(workspace.root)
         changes = [
             FileChange(root, path_of(names), found, None),
-            FileChange(root, path_of(new_names), None, found, workspace.missing_folders(new_names[:-1])),
+            FileChange(root, path_of(new_names), None, found, workspace.missing_folders(new_names)),
         ]
         with hands.changes.keeping(changes, {}):
             workspace.move(names, new_names)
@@ -193,7 +195,7 @@ def _put(hands: Hands, names: Names, before: tuple[bytes, FileState] | None, con
     sha256 = hashlib.sha256(content).hexdigest()
     state = FileState(sha256, before[1].mode if before else _NEW_MODE, time.time_ns())
     images = {sha256: content} | ({before[1].sha256: before[0]} if before else {})
-    made = 0 if before else workspace.missing_folders(names[:-1])
+    made = 0 if before else workspace.missing_folders(names)
     change = FileChange(str(workspace.root), path_of(names), before[1] if before else None, state, made)
     with hands.changes.keeping([change], images):
         workspace.put(names, content, state=state, is_new=before is None)

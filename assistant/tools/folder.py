@@ -13,7 +13,9 @@ from pathlib import Path
 
 HAS_FOLDER_HANDLES = {os.open, os.stat, os.mkdir, os.rename, os.unlink, os.rmdir} <= os.supports_dir_fd
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_READ = os.O_RDONLY | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_READ = (
+    os.O_RDONLY | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+)
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _REPARSE_POINT = 0x400  # FILE_ATTRIBUTE_REPARSE_POINT: links, junctions, and files that lie in a cloud
 _FOLDER = os.O_RDONLY | _NOFOLLOW | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -37,7 +39,7 @@ class Folder:
 
     @contextmanager
     def reading(self, name: str) -> Generator[int]:
-        """An open plain file, by its descriptor. OSError: ELOOP for a link, EISDIR for a folder, EINVAL for the rest."""
+        """An open plain file, by its descriptor. OSError: ELOOP for a link, EISDIR for a folder, else EINVAL."""
         _refuse_all_but_files(self.stat(name))  # before it is opened, which is something to a device
         handle = os.open(self._at(name), _READ, dir_fd=self.handle)
         try:

@@ -8,18 +8,11 @@ import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import Field
 
 from assistant.errors import ToolError
 
-if TYPE_CHECKING:
-    from assistant.tools.hands import Hands
-
 MOST_NOTES, LONGEST_NOTE = 1000, 2000
 _MOST_BYTES = 4_000_000
-_SHOWN = 50
 
 
 class Notes:
@@ -104,29 +97,3 @@ def one_line(text: str) -> str:
 def _note_in(line: str) -> str:
     found = re.fullmatch(r"\s*[-*]\s+(.*\S)\s*", line)
     return one_line(found[1]) if found else ""
-
-
-NoteText = Annotated[str, Field(min_length=1, max_length=LONGEST_NOTE)]
-
-
-def remember(hands: Hands, note: NoteText) -> str:
-    """Note something about the user or their work that will matter in later chats too, in one sentence."""
-    return "Noted." if hands.notes.add(note) else "That was noted already."
-
-
-def recall(hands: Hands, about: Annotated[str, Field(max_length=200)] = "") -> str:
-    """Look up what was noted in earlier chats: all of it, or what has one of these words in it."""
-    notes = hands.notes.all()
-    words = [word for word in re.findall(r"\w+", about.lower()) if len(word) > 2]
-    found = [note for note in notes if any(word in note.lower() for word in words)] if words else notes
-    if not found:
-        return f"Nothing was noted about that. There are {len(notes)} other notes." if notes else "Nothing was noted yet."
-    more = [f"... and {len(found) - _SHOWN} older ones"] if len(found) > _SHOWN else []
-    return "\n".join([*(f"- {note}" for note in found[-_SHOWN:]), *more])
-
-
-def forget(hands: Hands, note: NoteText) -> str:
-    """Delete a note, given word by word as `recall` shows it."""
-    if not hands.notes.remove(note.removeprefix("- ")):
-        raise ToolError("tool-note-missing")
-    return "The note is gone."

@@ -20,7 +20,7 @@ _NOT_ON_WINDOWS = frozenset('<>:"|?*')
 def names_of(path: str, *, is_windows: bool = os.name == "nt") -> Names:
     """The names in a path. Both slashes part them, on every system. Raises ToolError for what is no path inside a
     folder: an absolute one, one with `..`, a drive, a device, a second stream of a file, an unprintable name."""
-    plain = path.strip().replace("\\", "/")
+    plain = path.replace("\\", "/")
     if PurePosixPath(plain).is_absolute() or PureWindowsPath(plain).drive or PureWindowsPath(plain).root:
         raise ToolError("tool-path-absolute", path=shown(path))
     names = tuple(name for name in plain.split("/") if name not in ("", "."))
@@ -46,7 +46,11 @@ def _is_name(name: str, *, is_windows: bool) -> bool:
         length = len(name.encode())
     except UnicodeEncodeError:  # a lone surrogate
         return False
-    if length > _LONGEST_NAME or any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+    if (
+        length > _LONGEST_NAME
+        or PureWindowsPath(name).drive
+        or any(ord(letter) < 32 or ord(letter) == 127 for letter in name)
+    ):
         return False
     return not is_windows or _is_windows_name(name)
 
@@ -54,6 +58,6 @@ def _is_name(name: str, *, is_windows: bool) -> bool:
 def _is_windows_name(name: str) -> bool:
     if name[-1] in " ." or _NOT_ON_WINDOWS & set(name):
         return False
-    stem = name.split(".")[0].rstrip(" ").lower()
+    stem = name.split(".", maxsplit=1)[0].rstrip(" ").lower()
     is_numbered = stem[:3] in _NUMBERED_DEVICES and len(stem) == 4 and stem[3] in "0123456789¹²³"
     return stem not in _DEVICES and not is_numbered

@@ -1,43 +1,44 @@
-"""Sums and short programs in pydantic-monty: a Python of its own in a child process, without files, network or system.
-
-The child is a program of its own (`monty`), told what to compute over a pipe. It holds itself to the limits; where it
-does not, it is ended from here.
-"""
+"""Sums and short programs, computed in a sandbox that has nothing (sandbox.py)."""
 
 from __future__ import annotations
 
 import re
-import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
-from pydantic_monty import Monty, MontyCrashedError, MontyError, MontyRuntimeError, MontySyntaxError, ResourceLimits
 
 from assistant.errors import ToolError
 from assistant.tools.hands import Hands
 from assistant.tools.tool import Code
 
 _SECONDS, _CALCULATE_SECONDS = 10.0, 2.0
-_BYTES = 256_000_000
-_OUTPUT = 20_000
 _MOST_DATA = 2_000_000
-_LONGEST_ERROR = 2000
+_FUNCTIONS = (
+    "from math import acos, asin, atan, atan2, cbrt, ceil, comb, cos, cosh, degrees, dist, e, exp, factorial, floor,"
+    " gcd, hypot, inf, isqrt, lcm, log, log10, log2, perm, pi, prod, radians, sin, sinh, sqrt, tan, tanh, tau, trunc"
+)
 
 
 def calculate(expression: Annotated[str, Field(min_length=1, max_length=2000)]) -> str:
     """Work out a sum, such as (3 + 4) * 12 / 5 or sqrt(2). Use it for every sum instead of doing it in your head."""
-    plain = _as_python(expression)
-    return _run(f"from math import *\n({plain}\n)", {}, seconds=_CALCULATE_SECONDS)
+    from assistant.tools.sandbox import run  # late: its library takes a while, which no start should wait for
+
+    output, value = run(f"({_as_python(expression)}\n)", {}, seconds=_CALCULATE_SECONDS, before=_FUNCTIONS)
+    if isinstance(value, tuple):
+        raise ToolError("tool-sum-comma")
+    return output + (_number(value) if isinstance(value, float) else _shown(value))
 
 
 def run_python(hands: Hands, code: Annotated[str, Field(min_length=1, max_length=100_000)]) -> str:
     """Run a short Python program and give back what it prints, and the value of its last line. It has math, json, re,
     datetime and random, but no other packages, no files and no network. The text of this chat is in the list
     `messages`, each one a dict with `role` and `text`."""
-    return _run(code, {"messages": _data(hands)}, seconds=_SECONDS)
+    from assistant.tools.sandbox import MOST_OUTPUT, run  # late: see above
+
+    output, value = run(code, {"messages": _data(hands)}, seconds=_SECONDS)
+    shown = "" if value is None else _shown(value)[:MOST_OUTPUT]
+    return output + shown or "It ran, and printed nothing."
 
 
 def preview_python(hands: Hands, code: str) -> Code:
@@ -46,56 +47,16 @@ def preview_python(hands: Hands, code: str) -> Code:
     return Code("python", code)
 
 
-@dataclass
-class _Output:
-    """What a program prints, up to a length; the rest is dropped as it comes."""
-
-    parts: list[str] = field(default_factory=list)
-    length: int = 0
-
-    def take(self, stream: Literal["stdout", "stderr"], text: str) -> None:
-        del stream
-        if self.length < _OUTPUT:
-            self.parts.append(text[: _OUTPUT - self.length])
-        self.length += len(text)
-
-    def text(self) -> str:
-        left = self.length - _OUTPUT
-        return "".join(self.parts) + (f"\n... and {left:,} more characters\n" if left > 0 else "")
-
-
-def _run(code: str, inputs: dict[str, Any], *, seconds: float) -> str:
-    """What a program prints and gives. Blocks for as long as it takes. Raises ToolError, with what went wrong."""
-    limits: ResourceLimits = {"max_feed_duration_secs": seconds, "max_memory": _BYTES, "max_recursion_depth": 500}
-    output = _Output()
-    try:
-        with (
-            Monty(binary_path=_worker(), min_processes=1, max_processes=1, request_timeout=seconds + 2) as pool,
-            pool.checkout(script_name="program.py", limits=limits, os_policy={"sleep": "zero"}) as session,
-        ):
-            value = session.feed_run(code, inputs=inputs, print_callback=output.take)
-    except (MontyRuntimeError, MontySyntaxError) as error:
-        raise ToolError("tool-code", why=_why(error), printed=output.text()[-_LONGEST_ERROR:]) from None
-    except MontyCrashedError:
-        raise ToolError("tool-code-crashed", seconds=int(seconds)) from None
-    except (MontyError, ValueError) as error:  # a value that cannot be brought over: of 5,000 digits, or a function
-        raise ToolError("tool-code-value", why=str(error)[:_LONGEST_ERROR]) from None
-    except OSError as error:
-        raise ToolError("tool-code-missing", reason=error.strerror or "?") from error
-    shown = "" if value is None else _shown(value)
-    return (output.text() + shown)[: _OUTPUT + 200] or "It ran, and printed nothing."
+def _number(value: float) -> str:
+    """As a person writes it: 0.1 + 0.2 is 0.3, and 12.0 is 12."""
+    exact, short = repr(value), f"{value:.15g}"
+    return short if len(short) < len(exact) - 3 else exact.removesuffix(".0")
 
 
 def _shown(value: Any) -> str:
     with suppress(ValueError):  # an integer of more digits than Python writes
         return str(value) if isinstance(value, str | float | int) else repr(value)
     return "a number of too many digits"
-
-
-def _why(error: MontyRuntimeError | MontySyntaxError) -> str:
-    """Its traceback, or, for one of many lines, how that ends."""
-    told = error.display().strip()
-    return told if len(told) <= _LONGEST_ERROR else f"...{told[-_LONGEST_ERROR:]}"
 
 
 def _data(hands: Hands) -> list[dict[str, str]]:
@@ -112,16 +73,14 @@ def _data(hands: Hands) -> list[dict[str, str]]:
 
 
 def _as_python(expression: str) -> str:
-    """A sum as people write it: with other signs for times and divided, `^` for powers, a thousand's comma, `=` at its
-    end, and per cent."""
+    """A sum as people write it: with other signs for times and divided, `^` for powers, `5!`, per cent, commas between
+    thousands, `=` at its end."""
     plain = expression.strip().rstrip("=?").strip()
     for sign, ours in (("×", "*"), ("·", "*"), ("÷", "/"), ("−", "-"), ("^", "**"), ("√", "sqrt")):
         plain = plain.replace(sign, ours)
-    plain = re.sub(r"(?<![\d.,(])(\d{1,3}(?:,\d{3})+)(?![\d,])(?![^()]*\))", lambda m: m[1].replace(",", ""), plain)
-    return re.sub(r"(\d+(?:\.\d+)?)\s*%(?!\s*[\w(])", r"(\1/100)", plain)
-
-
-def _worker() -> Path | None:
-    """The program in the executable, which lies beside the code there; None leaves it to pydantic-monty to find it."""
-    folder: str | None = getattr(sys, "_MEIPASS", None)
-    return Path(folder) / ("monty.exe" if sys.platform == "win32" else "monty") if folder else None
+    plain = re.sub(r"(?<=\d)\s+[xX]\s+(?=[\d(])", " * ", plain)
+    plain = re.sub(r"(\d+)!(?!=)", r"factorial(\1)", plain)
+    if not re.search(r"[a-z]\w*\s*\(", plain):  # between what a function is given, a comma is another thing
+        plain = re.sub(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])", lambda found: found[0].replace(",", ""), plain)
+    plain = re.sub(r"%\s*of\b", "/100*", plain)
+    return re.sub(r"(\d+(?:\.\d+)?)\s*%(?!\s*[\w(.])", r"(\1/100)", plain)

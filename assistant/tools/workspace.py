@@ -52,8 +52,9 @@ class Workspace:
         much of it or it takes too long."""
         waiting, count, ends_at = [names], 0, time.monotonic() + seconds
         while waiting:
+            here = waiting.pop()
             try:
-                found = self.entries(here := waiting.pop())
+                found = self.entries(here)
             except ToolError:
                 if here == names:
                     raise
@@ -97,7 +98,7 @@ class Workspace:
 
     def missing_folders(self, names: Names) -> int:
         """How many folders above a file are not there yet."""
-        for depth in range(len(names)):
+        for depth in range(1, len(names)):
             try:
                 with self._folder(names[:depth]):
                     pass
@@ -115,20 +116,24 @@ class Workspace:
                 mode = state.mode if os.name == "posix" else None
                 folder.put(name, content, mode=mode, modified_ns=state.modified_ns, is_new=is_new)
 
-    def move(self, names: Names, new_names: Names) -> None:
-        """Gives a file another place, where nothing is yet."""
+    def move(self, names: Names, new_names: Names, *, folders: int = 0) -> None:
+        """Gives a file another place, where nothing is yet. Of the folders that it was in, so many go as are empty."""
         with self._told(names):
             self._make_folders(new_names[:-1])
             with self._parent(names) as (folder, name), self._parent(new_names) as (other, new_name):
                 folder.rename(name, other, new_name)
                 other.sync()
                 folder.sync()
+        self._remove_empty(names, folders)
 
     def remove(self, names: Names, *, folders: int = 0) -> None:
         """Removes a file, and of the folders above it so many as are empty then."""
         with self._told(names), self._parent(names) as (folder, name):
             folder.remove(name)
             folder.sync()
+        self._remove_empty(names, folders)
+
+    def _remove_empty(self, names: Names, folders: int) -> None:
         for depth in range(len(names) - 1, len(names) - 1 - folders, -1):
             with suppress(OSError), self._parent(names[:depth]) as (folder, name):
                 folder.remove_empty(name)
