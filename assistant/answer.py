@@ -11,6 +11,7 @@ from assistant.errors import HearthError
 from assistant.events import (
     Event,
     FinishReason,
+    PromptRead,
     QuestionQueued,
     ReasoningDelta,
     RoomMade,
@@ -30,12 +31,13 @@ Words = TypeVar("Words", Text, Reasoning)
 @dataclass(frozen=True)
 class Answer:
     """What a turn has brought so far. `messages` alternate between the assistant's and, after tool calls, tool results;
-    `ahead` is how many others are answered first, `is_summarising` whether the engine reads the oldest part of its chat
-    before it; `finished` and `error` are None while it runs, and one of them is set
-    when it has ended."""
+    `ahead` is how many others are answered first, `read` what share of the prompt the engine is known to have read, and
+    `is_summarising` whether it reads the oldest part of its chat before it; `finished` and `error` are None while it
+    runs, and one of them is set when it has ended."""
 
     messages: tuple[Message, ...] = ()
     ahead: int = 0
+    read: float = 0.0
     is_summarising: bool = False
     usage: UsageReported | None = None
     finished: FinishReason | None = None
@@ -46,6 +48,8 @@ class Answer:
         match event:
             case QuestionQueued(ahead):
                 return replace(self, ahead=ahead)
+            case PromptRead(share):
+                return replace(self, read=share)
             case SummaryBegun():
                 return replace(self, is_summarising=True)
             case RoomMade():

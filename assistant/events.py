@@ -6,6 +6,7 @@ A turn is everything between a question and the end of its answer. `turn.run_tur
 
     (SummaryBegun?, RoomMade)*          where the chat is longer than the model can read
     QuestionQueued*                     while other questions are answered first
+    PromptRead*                         while a long prompt is read
     TextDelta*, ReasoningDelta*         as they arrive from the engine
     ToolCallStarted, ToolCallFinished   for each tool the model asked for; then the engine goes on
     UsageReported                       once per answer of the engine that counts its tokens
@@ -28,6 +29,13 @@ class QuestionQueued:
     """So many other answers come before this one; 0 when its turn has come."""
 
     ahead: int
+
+
+@dataclass(frozen=True)
+class PromptRead:
+    """So much of what the model has to read before it answers has been read, between 0 and 1."""
+
+    share: float
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,7 @@ class TurnFailed:
 
 Event = (
     QuestionQueued
+    | PromptRead
     | SummaryBegun
     | RoomMade
     | TextDelta

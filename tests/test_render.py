@@ -1,7 +1,7 @@
 """What the page is given of messages."""
 
 from assistant.answer import Answer
-from assistant.events import ReasoningDelta, TextDelta, UsageReported
+from assistant.events import PromptRead, ReasoningDelta, TextDelta, UsageReported
 from assistant.i18n import ENGLISH as T
 from assistant.messages import Attachment, Message, Reasoning, Text, ToolCall, ToolResult, user
 from assistant.records import Failure, StoredMessage
@@ -90,3 +90,9 @@ def test_what_is_too_heavy_for_a_page_is_plain_text_and_says_so() -> None:
     card = shown(Message("assistant", (Text("*" * 50_000),)))
     assert card.sections[0].kind == "plain"
     assert T("chat.plain") in card.foot
+
+
+def test_how_far_a_long_prompt_is_read_stands_where_the_answer_will() -> None:
+    read = Answer().after(PromptRead(0.456))
+    assert [section.text for section in render_live(read, T)] == ["Reading: 46 %"]
+    assert [section.text for section in render_live(read.after(PromptRead(1.0)), T)] == ["Thinking"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from assistant.engines.abilities import Abilities
-from assistant.events import QuestionQueued, ReasoningDelta, TextDelta, UsageReported
+from assistant.events import PromptRead, QuestionQueued, ReasoningDelta, TextDelta, UsageReported
 from assistant.messages import Message, ToolCall, ToolOffer
 from assistant.pick import Thinking
 
@@ -36,7 +36,7 @@ class AnswerFinished:
     tool_calls: tuple[ToolCall, ...] = ()
 
 
-EngineEvent = QuestionQueued | TextDelta | ReasoningDelta | UsageReported | AnswerFinished
+EngineEvent = QuestionQueued | PromptRead | TextDelta | ReasoningDelta | UsageReported | AnswerFinished
 
 
 @dataclass(frozen=True)

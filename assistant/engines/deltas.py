@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 from uuid import uuid4
 
-from assistant.events import ReasoningDelta, TextDelta
+from assistant.events import PromptRead, ReasoningDelta, TextDelta
 from assistant.messages import ToolCall
 
 Reason = Literal["stop", "length", "content_filter", "tool_calls"]
@@ -43,11 +43,13 @@ class _Call:
 
 
 class Deltas:
-    """Takes one chunk after the other. `reason` is None until the server gave one; `broke_off` when that reason was
-    a fault at the server; `chunks` counts what was understood as a part of an answer."""
+    """Takes one chunk after the other. `read` is the newest word of how far the prompt has been read, `reason` is None
+    until the server gave one; `broke_off` when that reason was a fault at the server; `chunks` counts what was
+    understood as a part of an answer."""
 
     def __init__(self) -> None:
         self.broke_off = False
+        self.read: PromptRead | None = None
         self.chunks = 0
         self.prompt_tokens: int | None = None
         self.completion_tokens: int | None = None
@@ -60,6 +62,7 @@ class Deltas:
         """The new words in one chunk, as decoded from JSON. Whatever is not part of an answer counts for nothing."""
         fields = _mapping(chunk)
         self._take_usage(fields)
+        self._take_progress(fields)
         choices = fields.get("choices")
         if not isinstance(choices, list) or not choices:
             return []
@@ -119,6 +122,13 @@ class Deltas:
         rate = timings.get("predicted_per_second")  # llama.cpp
         if isinstance(rate, int | float) and 0 < rate < 1e6:
             self.tokens_per_second = float(rate)
+
+    def _take_progress(self, fields: Mapping[str, Any]) -> None:
+        """llama.cpp's, for those who ask for it. What is read in one go has none."""
+        progress = _mapping(fields.get("prompt_progress"))
+        total, read = _count(progress.get("total"), 0), _count(progress.get("processed"), 0)
+        if total and read and (read < total or self.read):
+            self.read = PromptRead(min(1.0, read / total))
 
     def _take_calls(self, calls: object) -> None:
         for item in cast("list[object]", calls) if isinstance(calls, list) else ():

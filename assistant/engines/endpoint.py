@@ -20,7 +20,7 @@ from assistant.engines.limits import Limits
 from assistant.engines.prompt import to_request_messages
 from assistant.engines.sse import EventData
 from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing, NotCompatible
-from assistant.events import ReasoningDelta, TextDelta, UsageReported
+from assistant.events import PromptRead, ReasoningDelta, TextDelta, UsageReported
 from assistant.messages import Message
 from assistant.pick import Thinking
 
@@ -120,7 +120,7 @@ class EndpointEngine:
                 words = self._words(reply, deltas)
                 async with aclosing(words):
                     async for word in words:
-                        began = began or monotonic()
+                        began = began or (None if isinstance(word, PromptRead) else monotonic())
                         yield word
             if deltas.chunks or deltas.reason is not None:
                 break
@@ -173,6 +173,10 @@ class EndpointEngine:
             request["max_tokens"] = options.max_tokens
         if options.thinking:
             request |= thinking_fields(options.thinking)
+        if self._kind == "embedded":
+            # Each batch that was read is told: for the page, and because llama.cpp looks only then, or once a second,
+            # whether anybody listens still.
+            request["extra_body"] = {**request.get("extra_body", {}), "return_progress": True}
         return request
 
     async def _first_model(self) -> str:
@@ -212,10 +216,10 @@ class EndpointEngine:
                 else:
                     raise error from None
 
-    async def _words(self, reply: Reply, deltas: Deltas) -> AsyncGenerator[TextDelta | ReasoningDelta]:
+    async def _words(self, reply: Reply, deltas: Deltas) -> AsyncGenerator[PromptRead | TextDelta | ReasoningDelta]:
         """The words of an answer as they come. After the finish reason only the usage is waited for, and no fault
         counts any more. A chunk that is no JSON is passed over, and said at the end: the words behind it are kept."""
-        is_garbled, characters, held = False, 0, ""
+        is_garbled, characters, held, read = False, 0, "", None
         try:
             async with aclosing(self._payloads(reply, deltas)) as payloads:
                 async for payload in payloads:
@@ -227,7 +231,11 @@ class EndpointEngine:
                         is_garbled = is_garbled or _is_whole(chunk)
                         chunk = chunk if _is_whole(chunk) else _decoded(held)
                         held = "" if chunk is not None else held
-                    for word in deltas.take(chunk):
+                    words = deltas.take(chunk)
+                    if deltas.read is not None and deltas.read is not read:
+                        read = deltas.read
+                        yield read
+                    for word in words:
                         characters += len(word.text)
                         if characters > self._limits.answer_characters:
                             raise Interrupted("engine-too-long", characters=f"{self._limits.answer_characters:,}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, cast
 
-from assistant.engines.child import BATCH_TOKENS, Order
+from assistant.engines.child import BATCH_TOKENS, BATCH_TOKENS_ON_FEW_CORES, FEW_CORES, Order
 from assistant.engines.gguf import Header, read_model
 from assistant.engines.machine import BESIDE_BYTES, Machine
 from assistant.errors import ModelMissing, Unreachable
@@ -108,7 +108,7 @@ def order_for(model: Path, header: Header, setup: EngineSetup, *, model_id: str,
         setup.context_tokens or min(CONTEXT_TOKENS, header.context_tokens or CONTEXT_TOKENS),
         threads=setup.threads or min(cores, MOST_THREADS),
         reading_threads=setup.threads or cores,
-        batch_tokens=setup.batch_tokens or BATCH_TOKENS,
+        batch_tokens=setup.batch_tokens or batch_tokens_for(cores),
         is_tiny=header.parameters < TINY_PARAMETERS,
         gpu_layers=-1 if setup.gpu_layers is None else setup.gpu_layers,
         flash_attention=setup.flash_attention,
@@ -117,6 +117,11 @@ def order_for(model: Path, header: Header, setup: EngineSetup, *, model_id: str,
         projector_path=setup.projector,
         chat_template=setup.chat_template,
     )
+
+
+def batch_tokens_for(cores: int) -> int:
+    """How many tokens of a prompt are read in one go: what is asked next waits for two such at the most."""
+    return BATCH_TOKENS_ON_FEW_CORES if cores <= FEW_CORES else BATCH_TOKENS
 
 
 def memory_needed(header: Header, order: Order) -> int:

@@ -103,6 +103,7 @@ def render_live(answer: Answer, t: Translator, *, is_heavy: Callable[[str], bool
         if message.role == "assistant":
             sections += _sections(message, t, is_thinking=not message.text, is_heavy=is_heavy)
     words = t("chat.queued", count=answer.ahead) if answer.ahead else t("chat.waiting")
+    words = t("chat.reading", share=round(100 * answer.read)) if 0 < answer.read < 1 else words
     words = t("context.summarising") if answer.is_summarising else words
     return tuple(sections) or (Section("waiting", words),)
 

@@ -8,20 +8,20 @@ import tempfile
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from time import monotonic
-from unittest.mock import patch
 
-from assistant.engines import GenerationOptions, process
-from assistant.engines.child import BATCH_TOKENS, Order
+from assistant.engines import GenerationOptions
 from assistant.engines.embedded import EmbeddedEngine
+from assistant.engines.machine import Machine
+from assistant.engines.process import batch_tokens_for
 from assistant.events import TextDelta
 from assistant.messages import user
 from assistant.paths import starter_model
+from assistant.settings import EngineSetup
 
-BATCHES = (BATCH_TOKENS, 64, 512, 2048)  # tokens; Hearth's own first, llama.cpp's own last
-STOPPED_AFTER = (0.3, 1.0, 2.5)  # seconds of reading
+BATCHES = (batch_tokens_for(Machine.this().cores), 128, 512, 2048)  # Hearth's own first, llama.cpp's own last
+STOPPED_AFTER = (0.3, 1.0, 2.5, 8.0)  # seconds of reading
 PROMPT_WORDS = 4000  # a token each
 
 
@@ -62,11 +62,9 @@ async def _with(batch_tokens: int) -> Stops:
 
 @asynccontextmanager
 async def _engine(batch_tokens: int) -> AsyncGenerator[EmbeddedEngine]:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        patch.object(process, "Order", partial(Order, batch_tokens=batch_tokens)),
-    ):
-        built_in = EmbeddedEngine(starter_model(), log_file=Path(folder) / "engine.log")
+    with tempfile.TemporaryDirectory() as folder:
+        setup = EngineSetup(batch_tokens=batch_tokens)
+        built_in = EmbeddedEngine(starter_model(), log_file=Path(folder) / "engine.log", setup=setup)
         try:
             yield built_in
         finally:
