@@ -26,12 +26,13 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from assistant.errors import Unreachable
 
 log = logging.getLogger(__name__)
 
-Reason = Literal["engine", "endpoint", "search", "download", "unasked"]
+Reason = Literal["engine", "endpoint", "search", "download", "web-page", "web-search", "unasked"]
 KEPT = 1000
 _PORTS = {"http": 80, "https": 443}
 _CALLS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
@@ -123,6 +124,21 @@ def is_loopback(host: str) -> bool:
     except ValueError:
         name = host.lower().rstrip(".")
         return name == "localhost" or name.endswith(".localhost")
+
+
+def proxy_for(url: str, chosen: str = "") -> str | None:
+    """The chosen proxy for a foreign address, else the environment's; None for this machine's own and where there is
+    none."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if is_loopback(host):
+        return None
+    if chosen:
+        return chosen
+    if proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,10 @@ FILES: tuple[tuple[str, str], ...] = (
     (r"(libreadline|libgdbm\w*)\.", "GPL"),
     (r".*\.dist-info/(RECORD|INSTALLER|REQUESTED|WHEEL|direct_url\.json|uv_.*|entry_points\.txt)$", "this machine's"),
     (r"(numpy|pandas)/.*/tests/", "tests of others"),
+    (
+        r"babel/locale-data/(?!(en|root)\.dat)",
+        "words of dates; babel is asked for languages",
+    ),
     (r"assets/screenshot\.png$", "for the README"),
 )
 

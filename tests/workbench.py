@@ -13,6 +13,7 @@ from assistant.egress import Egress
 from assistant.messages import Message, Text
 from assistant.records import new_message
 from assistant.store import Store
+from assistant.tools.browser import Browser
 from assistant.tools.builtin import BUILTIN_TOOLS
 from assistant.tools.changes import Changes, Unkept
 from assistant.tools.hands import Belongings, Hands
@@ -29,7 +30,7 @@ class Workbench:
     """`call` does what a turn does with a call that was allowed: checks the arguments, runs the tool."""
 
     folder: Path
-    may_browse: bool = False
+    browser: Browser | None = None
     said: tuple[Message, ...] = ()
     changes: Changes = field(default_factory=Unkept)
     egress: Egress = field(default_factory=Egress)
@@ -42,7 +43,7 @@ class Workbench:
 
     @property
     def hands(self) -> Hands:
-        belongings = Belongings(self.workspace, self.notes, may_browse=self.may_browse)
+        belongings = Belongings(self.workspace, self.notes, self.browser)
         return Hands("chat", self.said, self.egress, belongings, self.changes)
 
     def call(self, name: str, **arguments: object) -> str:

@@ -6,11 +6,10 @@ import ssl
 from collections.abc import AsyncIterator
 from typing import cast
 from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
-from assistant.egress import Egress, Reason, Visit, is_loopback
+from assistant.egress import Egress, Reason, Visit, proxy_for
 from assistant.engines.access import Access
 from assistant.errors import EngineError, Interrupted, NotCompatible
 
@@ -92,21 +91,6 @@ class _BoundedStream(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-
-
-def proxy_for(url: str, chosen: str = "") -> str | None:
-    """The chosen proxy for a foreign address, else the environment's; None for this machine's own and where there is
-    none."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if is_loopback(host):
-        return None
-    if chosen:
-        return chosen
-    if proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def transport_for(url: str, *, proxy: str | None) -> httpx2.AsyncHTTPTransport:

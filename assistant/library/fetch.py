@@ -23,9 +23,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from assistant.egress import Egress, Visit
+from assistant.egress import Egress, Visit, proxy_for
 from assistant.engines.gguf import read_model
-from assistant.engines.transport import proxy_for, transport_for
+from assistant.engines.transport import transport_for
 from assistant.errors import LibraryError, ModelMissing
 from assistant.library.piece import FetchLimits, Note, Piece, in_thread
 from assistant.library.shelf import unwritable

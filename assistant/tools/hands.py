@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from assistant.egress import Egress
 from assistant.errors import ToolError
 from assistant.messages import Message
+from assistant.tools.browser import Browser
 from assistant.tools.changes import Changes, Unkept
 from assistant.tools.notes import Notes
 from assistant.tools.workspace import Workspace
@@ -14,11 +15,11 @@ from assistant.tools.workspace import Workspace
 
 @dataclass(frozen=True)
 class Belongings:
-    """What of the person's the built-in tools work with: a folder, what was noted, and whether they may go online."""
+    """What of the person's the built-in tools work with: a folder, what was noted, and the web where it is on."""
 
     workspace: Workspace
     notes: Notes
-    may_browse: bool = False
+    browser: Browser | None = None
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,11 @@ class Hands:
         return self._belongings.notes
 
     @property
-    def may_browse(self) -> bool:
-        """Whether the person has switched the web on."""
-        return self.belongings is not None and self.belongings.may_browse
+    def browser(self) -> Browser:
+        """The web. Raises ToolError where the person has not switched it on."""
+        if (browser := self._belongings.browser) is None:
+            raise ToolError("tool-web-off")
+        return browser
 
     @property
     def _belongings(self) -> Belongings:
