@@ -48,6 +48,7 @@ from assistant.paths import Profile, starter_model
 from assistant.pick import Pick
 from assistant.redaction import conceal
 from assistant.rescue import open_chats
+from assistant.servers import Servers
 from assistant.settings import EngineSetup, SettingsFile
 from assistant.store import Store
 from assistant.tool_rules import ToolRules
@@ -77,7 +78,15 @@ class App:
         self._neighbourhood = Neighbourhood(self._egress)
         self._tested = KnownModels(profile.tested_file)
         self._library = library_of(profile)
+        self._servers = Servers(
+            configuration,
+            keys,
+            egress=self._egress,
+            tools_file=profile.server_tools_file,
+            logs=profile.log_file.parent,
+        )
         self._toolbox = Toolbox(lambda: BUILTIN_TOOLS)  # a further source: self._toolbox.add
+        self._toolbox.add(self._servers.tools)
         self._tool_rules = ToolRules(profile.tool_rules_file)
         self._engines: dict[Target | BuiltIn, Engine] = {}
         self._engine_log_file = profile.log_file.with_name("engine.log")
@@ -231,9 +240,9 @@ class App:
         )
 
     async def aclose(self) -> None:
-        """Ends all engines; for callers that used `ask` or `examine` without a server."""
+        """Ends all engines and MCP servers; for callers that used `ask` or `examine` without a server."""
         engines, self._engines = list(self._engines.values()), {}
-        await asyncio.gather(*(engine.aclose() for engine in engines))
+        await asyncio.gather(self._servers.aclose(), *(engine.aclose() for engine in engines))
 
     def _make_folders(self) -> None:
         try:

@@ -15,7 +15,7 @@ from assistant.errors import SettingsError
 from assistant.keyrings import KeyringName
 from assistant.keys import KeyPlace, Keys, check_key, origin_of
 from assistant.pick import Pick
-from assistant.settings import BY_ITSELF, Connection, EngineSetup, Settings, SettingsFile
+from assistant.settings import BY_ITSELF, Connection, EngineSetup, Server, Settings, SettingsFile
 
 MOST_DECLINED = 100
 MOST_CONNECTIONS = 50
@@ -266,6 +266,10 @@ class Configuration:
     def choose_when_full(self, way: str) -> None:
         """What happens from now on when a chat is longer than its model can read. Raises SettingsError."""
         self._settings.save(when_full=way)
+
+    def set_servers(self, servers: Sequence[Server]) -> None:
+        """These are the MCP servers from now on. Raises SettingsError, and then nothing changed."""
+        self._settings.save(servers=tuple(servers))
 
     def set_offline(self, is_offline: bool) -> None:  # noqa: FBT001  # what a switch says
         """Whether nothing may leave this machine, from now on. Raises SettingsError, and then nothing changed."""

@@ -32,7 +32,7 @@ from assistant.errors import Unreachable
 
 log = logging.getLogger(__name__)
 
-Reason = Literal["engine", "endpoint", "search", "download", "web-page", "web-search", "unasked"]
+Reason = Literal["engine", "endpoint", "search", "download", "server", "web-page", "web-search", "unasked"]
 KEPT = 1000
 _PORTS = {"http": 80, "https": 443}
 _CALLS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})

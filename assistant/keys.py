@@ -47,6 +47,10 @@ class Keys:
         """Every key that this process has held, for the log to hide."""
         return frozenset(self._seen)
 
+    def hide(self, *secrets: str) -> None:
+        """These too are for the log to hide: what is kept here in one piece with others."""
+        self._seen.update(secret for secret in secrets if secret)
+
     def prepare(self) -> None:
         """Reads what the keyring holds for this profile; waits for it no longer than a few seconds. One that does not
         answer is asked again later, since its owner may unlock it."""

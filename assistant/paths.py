@@ -78,6 +78,11 @@ class Profile:
         return self.data_dir / "tools.json"
 
     @property
+    def server_tools_file(self) -> Path:
+        """The tools of MCP servers, as the person knows them."""
+        return self.data_dir / "server-tools.json"
+
+    @property
     def keys_file(self) -> Path:
         return self.data_dir / "keys.json"
 
@@ -141,4 +146,4 @@ def _close_to_others(path: Path) -> None:
 
 
 _FOLDERS = ("backups", "attachments", "models", "tools", "workspace", "logs")
-_FILES = ("hearth.db*", "settings.json*", "keys.json*", "instance.*", "tools.json*", "cache")
+_FILES = ("hearth.db*", "settings.json*", "keys.json*", "instance.*", "tools.json*", "server-tools.json", "cache")

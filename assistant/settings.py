@@ -65,6 +65,22 @@ class EngineSetup(BaseModel):
 BY_ITSELF = EngineSetup()
 
 
+class Server(BaseModel):
+    """An MCP server: a command to run, or an address. The values of its environment variables or headers are kept by
+    `keys`; here are their names. `allowed` is the fingerprint of what the person allowed to be started."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: Words = Field(min_length=1, max_length=100)
+    command: Words = Field(default="", max_length=4000)
+    arguments: tuple[Words, ...] = Field(default=(), max_length=200)
+    folder: Words = Field(default="", max_length=4000)
+    url: Words = Field(default="", max_length=4000)
+    secret_names: tuple[Words, ...] = Field(default=(), max_length=100)
+    timeout_seconds: int = Field(default=60, ge=1, le=3600)
+    allowed: Words = Field(default="", max_length=100)
+
+
 class Settings(BaseModel):
     """All settings. The form is made from these fields: titles and help stand in the locale file as
     "settings.FIELD" and "settings.FIELD.help"; descriptions here say the same to a reader of the code."""
@@ -120,6 +136,9 @@ class Settings(BaseModel):
         default=(),
         max_length=100,
         description="Addresses of servers on this machine that the person does not want to be offered again.",
+    )
+    servers: tuple[Server, ...] = Field(
+        default=(), max_length=50, description="MCP servers, whose tools a model may have done."
     )
     theme: ThemeChoice = Field(default="system", description="Light, dark, or as the system has it.")
 

@@ -1,4 +1,4 @@
-"""The `hearth` command: the window by default, and the others; two are hidden, for Hearth itself."""
+"""The `hearth` command: the window by default, and the others; three are hidden, for Hearth itself."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from assistant.engines.child import main as engine  # late: the child loads nothing else of Hearth
 
         engine()
+        return OK
+    if words[:1] == ["keeper"]:
+        from assistant.tools.mcp.keeper import main as keeper  # late: as above
+
+        keeper()
         return OK
     if words[:1] == ["probe-window"]:
         from launcher.webview_probe import probe  # late: this is a process of its own
