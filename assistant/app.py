@@ -154,6 +154,7 @@ class App:
             caretaker=caretaker,
             importer=Importer(store, attachments),
             exporter=Exporter(store, attachments, ENGLISH),
+            servers=self._servers,
         )
         page = build_page(parts, lifespan=lifespan)
         self._guard = Guard(page, port=port, uploads=upload_folder())

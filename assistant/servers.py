@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from assistant.configuration import Configuration
 from assistant.egress import Egress
 from assistant.errors import SettingsError, ToolError
@@ -122,11 +124,11 @@ class Servers:
             raise ToolError("mcp-changed", name=name)
         return await session.call(tool, arguments)
 
-    async def save(self, launch: Launch, *, place: KeyPlace, instead_of: str = "") -> KeyPlace | None:
+    async def save(self, launch: Launch, *, place: KeyPlace) -> KeyPlace | None:
         """Adds a server, or changes the one of the same name. A secret without a value keeps the one it had. Gives the
         place where its secrets are now. Raises SettingsError, and then nothing changed."""
         new = checked(launch)
-        others = [each for each in self._configuration.settings.servers if each.name not in (new.name, instead_of)]
+        others = [each for each in self._configuration.settings.servers if each.name != new.name]
         if any(each.name.lower() == new.name.lower() for each in others):
             raise SettingsError("mcp-name-taken", name=new.name)
         if len(others) >= MOST_SERVERS:
@@ -134,23 +136,14 @@ class Servers:
         before = self._secrets(new.name)
         secrets = {key: value or before.get(key, "") for key, value in new.secrets.items()}
         was = next((each for each in self._configuration.settings.servers if each.name == new.name), None)
-        entry = Server(
-            name=new.name,
-            command=new.command,
-            arguments=new.arguments,
-            folder=new.folder,
-            url=new.url,
-            secret_names=tuple(secrets),
-            timeout_seconds=new.timeout_seconds,
-            allowed=was.allowed if was else "",
-        )
+        entry = _entry(new, allowed=was.allowed if was else "")
         await self.stop(new.name)
         kept = await asyncio.to_thread(self._keep, new.name, secrets, place)
         self._put(entry)
         return kept
 
     def _keep(self, name: str, secrets: Mapping[str, str], place: KeyPlace) -> KeyPlace | None:
-        if not any(secrets.values()):
+        if not secrets:
             self._keys.remove(_key_of(name))
             return None
         self._keys.hide(*secrets.values())
@@ -261,6 +254,8 @@ class Servers:
         launch = self._launch(server)
         if server.allowed != launch.fingerprint:
             raise ToolError("mcp-not-allowed", name=name)
+        if gone := [each for each in server.secret_names if each not in self._secrets(name)]:
+            raise ToolError("mcp-values-gone", name=name, names=", ".join(gone))
         if name not in self._sessions:
             around = Surround(self._egress, self._log_file(name), _program, self._start_seconds)
             self._sessions[name] = Session(launch, around, on_tools=partial(self._listed, name))
@@ -327,6 +322,23 @@ def _read(path: Path) -> dict[str, tuple[Offered, ...]]:
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         log.warning("what was known of the tools of MCP servers cannot be read: %s", type(error).__name__)
         return {}
+
+
+def _entry(launch: Launch, *, allowed: str) -> Server:
+    """A server as it is saved: without what it is given. Raises SettingsError."""
+    try:
+        return Server(
+            name=launch.name,
+            command=launch.command,
+            arguments=launch.arguments,
+            folder=launch.folder,
+            url=launch.url,
+            secret_names=tuple(launch.secrets),
+            timeout_seconds=launch.timeout_seconds,
+            allowed=allowed,
+        )
+    except ValidationError:
+        raise SettingsError("settings.servers") from None
 
 
 def _key_of(name: str) -> str:

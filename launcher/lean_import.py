@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _REWRITES_STUBS = "gradio.component_meta"
 _ONLY_NAMED = "pandas"  # in annotations, and where tables are shown
+_SERVES_MCP = "gradio.mcp"  # which loads `mcp` wherever that is installed
 _QT_NAMES_FROM = {  # what qtpy's modules take from more than the module of their own name
     "QtWidgets": ("QtWidgets", "QtGui"),
     "QtWebEngineWidgets": ("QtWebEngineWidgets", "QtWebEngineCore"),
@@ -28,10 +29,12 @@ def spare_gradio_its_rest() -> None:
 
     Half of that import is rewriting .pyi files for an editor: that one function is taken out, before the components
     load. Where a new Gradio has none of that name, it starts the slow way. A tenth more is pandas, whose import waits
-    until somebody uses it.
+    until somebody uses it. And `mcp`, which is there for Hearth to ask others: Gradio would load it to be a server
+    itself, and finds none.
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path[:0] = [_Finder(_REWRITES_STUBS, _without_stubs), _Finder(_ONLY_NAMED, _when_used)]
+        changes = {_REWRITES_STUBS: _without_stubs, _ONLY_NAMED: _when_used, _SERVES_MCP: _without_mcp}
+        sys.meta_path[:0] = [_Finder(name, change) for name, change in changes.items()]
 
 
 def spare_qt_its_rest() -> None:
@@ -91,6 +94,24 @@ def _without_stubs(spec: ModuleSpec) -> None:
             module.create_or_modify_pyi = lambda *_args, **_more: None  # type: ignore[attr-defined]
         else:
             log.info("this Gradio has no create_or_modify_pyi; it starts the slow way")
+
+    loader.exec_module = exec_module
+
+
+def _without_mcp(spec: ModuleSpec) -> None:
+    loader: Any = spec.loader
+    load = loader.exec_module
+
+    def exec_module(module: ModuleType) -> None:
+        modules: dict[str, Any] = sys.modules
+        before = modules.get("mcp")
+        modules["mcp"] = None  # who imports it now gets an ImportError
+        try:
+            load(module)
+        finally:
+            del modules["mcp"]
+            if before is not None:
+                modules["mcp"] = before
 
     loader.exec_module = exec_module
 

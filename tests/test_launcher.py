@@ -276,6 +276,13 @@ def test_gradio_s_import_leaves_pandas_alone_until_it_is_used() -> None:
     assert told(LEAN + "print('pandas.core' in sys.modules);" + used) == "False\n(1, 2) True"
 
 
+def test_gradio_s_import_leaves_mcp_alone_and_it_is_there_for_us() -> None:
+    ours = (
+        "import assistant.ui.servers_page, assistant.app; print({'mcp', 'mcp_types', 'jsonschema'} & set(sys.modules));"
+    )
+    assert told(LEAN + ours + "import mcp; print(mcp.__name__)") == "set()\nmcp"
+
+
 def test_the_window_s_import_gets_qt_s_own_names_and_leaves_the_others_alone() -> None:
     lean = "from launcher.qt_guard import qt; from PySide6 import QtGui, QtWebEngineCore;"
     names = "qt.QAction is QtGui.QAction, qt.QWebPage is QtWebEngineCore.QWebEnginePage, qt.is_webengine"

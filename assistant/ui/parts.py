@@ -12,6 +12,7 @@ from assistant.egress import Visit
 from assistant.engines.neighbours import Neighbourhood
 from assistant.exchange.exporter import Exporter
 from assistant.exchange.importer import Importer
+from assistant.servers import Servers
 from assistant.ui.check import TargetCheck
 from assistant.ui.engine_page import EngineDesk
 from assistant.ui.models_tab import Models
@@ -31,3 +32,4 @@ class Parts:
     caretaker: Caretaker
     importer: Importer
     exporter: Exporter
+    servers: Servers

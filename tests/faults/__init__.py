@@ -25,5 +25,7 @@ F. Disk and process
     45  test_row_45_... in test_process_faults.py and desktop/test_window.py; test_server.py
     46  test_row_46_... in desktop/test_window.py and test_webview_probe.py
     47  test_process_faults.py and test_full_disk.py, test_row_47_...; test_process.py, test_a_log_that_...
+H. Tools
+    59  test_mcp.py
 I.  62  test_process_faults.py, test_row_62_...
 """

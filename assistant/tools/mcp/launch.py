@@ -78,6 +78,13 @@ def _check_address(url: str) -> None:
     except ValueError:
         fits = False
     else:
-        fits = fits and not parts.username and not parts.password and url.isprintable() and " " not in url
+        fits = (
+            fits
+            and not parts.username
+            and not parts.password
+            and url.isascii()
+            and url.isprintable()
+            and " " not in url
+        )
     if not fits:
         raise SettingsError("mcp-address")

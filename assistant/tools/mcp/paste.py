@@ -14,7 +14,8 @@ LONGEST = 200_000
 _LISTS = ("mcpServers", "servers", "context_servers", "mcp_servers")
 _ADDRESSES = ("url", "serverUrl", "httpUrl", "endpoint")
 _OPEN = re.compile(r"\$\{[^}]*\}|<[A-Za-z_ -]+>|YOUR_[A-Z_]+")  # what the reader was to fill in
-_JSONC = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/|,(?=\s*(?://[^\n]*\s*)*[}\]])', re.DOTALL)
+_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
 _MOST = 50
 
 
@@ -31,13 +32,17 @@ def servers_in(text: str) -> list[Launch]:
 def _json(text: str) -> Any:
     """The text as JSON; comments, a comma too many and missing outer braces are forgiven."""
     words = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```").strip()
-    bare = _JSONC.sub(lambda part: part[1] or "", words)
+    bare = _COMMA.sub(_text_only, _COMMENT.sub(_text_only, words))
     for attempt in (words, bare, f"{{{bare}}}"):
         try:
             return json.loads(attempt)
         except (ValueError, RecursionError):
             continue
     raise SettingsError("mcp-paste")
+
+
+def _text_only(part: re.Match[str]) -> str:
+    return part[1] or ""
 
 
 def _named(data: Any) -> Mapping[str, Any]:

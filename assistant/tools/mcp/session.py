@@ -70,6 +70,7 @@ class Session:
         self.server = ""  # what it calls itself, with its version
         self.doing: dict[int, str] = {}  # calls that run, and how far they say they are
         self._calls = 0
+        self._status: int | None = None  # the last one over HTTP that was no success
         self._client: Any = None
         self._task: asyncio.Task[None] | None = None
         self._end = asyncio.Event()
@@ -79,9 +80,9 @@ class Session:
     def state(self) -> State:
         if self._client is not None:
             return "running"
-        if self._task is not None and not self._task.done():
-            return "starting"
-        return "failed" if self.fault else "stopped"
+        if self.fault is not None:
+            return "failed"
+        return "starting" if self._task is not None and not self._task.done() else "stopped"
 
     async def started(self) -> Any:
         """The library's client, of a server that runs. Raises HearthError, and then it does not run."""
@@ -89,7 +90,7 @@ class Session:
             if self._client is not None:
                 return self._client
             await self._stop()
-            self.fault, self._end = None, asyncio.Event()
+            self.fault, self._status, self._end = None, None, asyncio.Event()
             ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._task = asyncio.create_task(self._run(ready))
             try:
@@ -110,9 +111,9 @@ class Session:
 
     async def stop(self) -> None:
         """Ends the connection, and the program with it; within a few seconds."""
-        task = self._task
-        if task is not None:
+        if self._task is not None:  # who waits for its start is told
             self._end.set()
+            self._task.cancel()
         async with self._starting:
             await self._stop()
             self.fault = None
@@ -144,7 +145,7 @@ class Session:
             self._around.egress.check(self.launch.url)
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(wire.log_of(self._around.log_file).close)
-            streams = wire.http(self.launch, egress=self._around.egress)
+            streams = wire.http(self.launch, egress=self._around.egress, on_status=self._refused)
         else:
             program = await asyncio.to_thread(self._around.find, self.launch)
             command = [program.path, *self.launch.arguments]
@@ -157,7 +158,7 @@ class Session:
             await self._list_tools(client)
             if self._end.is_set():
                 return
-            self._client = client
+            self._client, self._status = client, None
             if not ready.done():
                 ready.set_result(None)
             await self._end.wait()
@@ -181,16 +182,17 @@ class Session:
             error = error.exceptions[0]
         if isinstance(error, HearthError):
             return error
-        if (status := getattr(getattr(error, "response", None), "status_code", None)) is not None:
+        if (status := self._status) is not None:
             return ToolError("mcp-refused-key" if status in (401, 403) else "mcp-status", name=name, status=status)
         if type(error).__module__.startswith("httpx2") or isinstance(error, OSError):
             return ToolError("mcp-unreachable", name=name, address=self.launch.shown)
         said = getattr(error, "message", None)
-        if isinstance(said, str) and "401" in said:
-            return ToolError("mcp-refused-key", name=name, status=401)
         if not isinstance(said, str):
             log.info("an MCP server's fault: %s: %s", type(error).__name__, str(error)[:300])
         return ToolError("mcp-protocol", name=name, why=str(said or type(error).__name__)[:300])
+
+    def _refused(self, status: int) -> None:
+        self._status = status
 
     async def _heard(self, message: Any) -> None:
         """What the server says by itself. New tools are listed anew."""
@@ -229,7 +231,7 @@ class Session:
         """Calls a tool, by the server's own name of it; the server is told when the caller is cancelled. Raises
         ToolError, with the server's own words where it says that it failed."""
         client = await self.started()
-        self._calls += 1
+        self._calls, self._status = self._calls + 1, None
         number = self._calls
         self.doing[number] = tool
 

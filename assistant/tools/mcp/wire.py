@@ -231,9 +231,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 @asynccontextmanager
-async def http(launch: Launch, *, egress: Egress) -> AsyncGenerator[Streams]:
-    """The way to a server at an address. Raises what httpx2 raises, and Unreachable where Offline forbids it."""
-    transport = _Passing(launch.url, egress)
+async def http(launch: Launch, *, egress: Egress, on_status: Callable[[int], None]) -> AsyncGenerator[Streams]:
+    """The way to a server at an address. `on_status` is told each status that is no success: the library keeps it to
+    itself. Raises what httpx2 raises, and Unreachable where Offline forbids it."""
+    transport = _Passing(launch.url, egress, on_status)
     seconds = httpx2.Timeout(30, read=None)  # how long a call may take is counted by who calls
     async with (
         httpx2.AsyncClient(transport=transport, headers=dict(launch.secrets), timeout=seconds) as http_client,
@@ -245,8 +246,8 @@ async def http(launch: Launch, *, egress: Egress) -> AsyncGenerator[Streams]:
 class _Passing(httpx2.AsyncBaseTransport):
     """Sends through egress, and takes nothing packed and no endless answer."""
 
-    def __init__(self, url: str, egress: Egress) -> None:
-        self._proxy = proxy_for(url)
+    def __init__(self, url: str, egress: Egress, on_status: Callable[[int], None]) -> None:
+        self._proxy, self._on_status = proxy_for(url), on_status
         self._inner, self._egress = transport_for(url, proxy=self._proxy), egress
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -255,6 +256,8 @@ class _Passing(httpx2.AsyncBaseTransport):
         with self._egress.passage(str(request.url), "server", via=self._proxy or "") as visit:
             visit.sent_bytes = int(request.headers.get("content-length", 0))
             response = await self._inner.handle_async_request(request)
+        if response.status_code >= 300 and request.method == "POST":
+            self._on_status(response.status_code)
         stream = _Counted(cast("httpx2.AsyncByteStream", response.stream), visit)
         return httpx2.Response(
             response.status_code, headers=response.headers, stream=stream, extensions=response.extensions
