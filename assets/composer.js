@@ -33,7 +33,7 @@
   };
 
   const ask = async (text, mark) => {
-    const { transcript } = window.hearth;
+    const { transcript, pictures } = window.hearth;
     const edit = mark.className.match(/hearth-edits-(\w+)/)?.[1] ?? "";
     if (edit) mark.classList.remove(`hearth-edits-${edit}`); // what is asked next, before the server says so, is no edit
     const giveBack = (why) => {
@@ -44,19 +44,22 @@
     tell("");
     run(true);
     transcript.comeBack();
+    let files = [];
     try {
+      files = await pictures.taken();
       await transcript.turned();
       const chat = transcript.chat(); // the one that the person sees; the mark may come late
       const answer = await fetch("/ask", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ chat, text, edit }),
+        body: JSON.stringify({ chat, text, edit, files }),
       });
       const told = await answer.json().catch(() => ({}));
       if (!answer.ok) throw new Error(told.error ?? window.hearth.words.unasked);
       if (told.draft && !field()?.value) put(told.draft);
     } catch (fault) {
       run(one("#chat-live").childElementCount > 0);
+      pictures.giveBack(files);
       giveBack(fault instanceof TypeError ? window.hearth.words.unasked : fault.message);
     }
     one("#look")?.click();
@@ -67,9 +70,10 @@
     const mark = one("#chat-target [class*='hearth-chat-']");
     const text = field()?.value ?? "";
     if (!mark || !window.hearth.transcript.chat()) return false;
-    if (text.trim() && !isRunning()) ask(text, mark);
+    if ((text.trim() || window.hearth.pictures.has()) && !isRunning()) ask(text, mark);
     return true;
   };
+  window.hearth.composer = { tell };
   const stop = (event) => {
     event.preventDefault();
     event.stopImmediatePropagation();

@@ -80,12 +80,13 @@
       section.end();
       card.article.firstElementChild.append(section.place);
     }
+    if (card.pictures.length) card.article.firstElementChild.prepend(window.hearth.pictures.row(card.pictures));
     footOf(card);
     return card;
   };
   // An answer that has just ended is on the page already: its element is taken over as it is.
   const adopted = (card) => {
-    const isSame = live && card.role === "assistant" && card.sections.length === live.sections.length
+    const isSame = live && card.role === "assistant" && !card.pictures.length && card.sections.length === live.sections.length
       && card.sections.every((section, index) => {
         const had = live.sections[index];
         return had.kind === section.kind && had.text === section.text;
@@ -113,6 +114,7 @@
     for (const card of frame.cards ?? []) cards.set(card.key, changed(card) ?? adopted(card) ?? drawn(card));
     if (frame.order) show(settled, frame.order);
     if ("more" in frame) { hasMore = frame.more; isAsking = false; one("#chat-earlier").hidden = !hasMore; }
+    if (frame.enclosed) window.hearth.pictures.tell(frame.enclosed);
     if (frame.context) window.hearth.context.tell(frame.context);
     if (frame.live === null) { live = null; place.replaceChildren(); }
     else if (frame.live) grow(place, frame.live);
@@ -252,6 +254,7 @@
   // For print.js: from the first message on, however long that is, until the page is to be as before.
   window.hearth.transcript = {
     chat: () => chat,
+    picturesOf: (key) => cards.get(key)?.pictures ?? [],
     comeBack: () => comeBack(),
     willTurn: () => willTurn(),
     turned: () => turned,
@@ -282,6 +285,7 @@
     const id = mark.className.match(/hearth-chat-(\w+)/)[1];
     const target = mark.className.match(/hearth-target-(\w+)/)?.[1] ?? "";
     const told = Number(mark.className.match(/hearth-turn-(\d+)/)[1]);
+    window.hearth.pictures.edits(mark.className.match(/hearth-edits-(\w+)/)?.[1] ?? "");
     if (told < turn) { // an answer that was overtaken by a later one
       if (!isOvertaken) one("#look")?.click();
       isOvertaken = true;

@@ -43,9 +43,10 @@ from assistant.known_models import KnownModels
 from assistant.library import elsewhere
 from assistant.library.downloads import Downloads
 from assistant.library.shelf import Library, Model
-from assistant.messages import Message, Text, user
+from assistant.messages import Attachment, Message, Text, user
 from assistant.paths import Profile, starter_model
 from assistant.pick import Pick
+from assistant.pictures import data_url
 from assistant.redaction import conceal
 from assistant.rescue import open_chats
 from assistant.servers import Servers
@@ -91,6 +92,7 @@ class App:
         self._engines: dict[Target | BuiltIn, Engine] = {}
         self._engine_log_file = profile.log_file.with_name("engine.log")
         self._guard: Guard | None = None
+        self._files: tuple[Attachments, ...] = ()  # of chats that are kept, and of private ones
 
     def asgi(self, port: int) -> ASGIApp:
         """The page behind the guard, for a server that listens on 127.0.0.1:`port`. Imports Gradio: takes a second, so
@@ -121,6 +123,7 @@ class App:
         from assistant.ui.parts import Parts
 
         private = Store(Database(None))
+        self._files = (attachments, private.attachments)
         downloads = Downloads(self._library, self._egress)
         conversations = Conversations(store, private=private, choose=self._choose)
 
@@ -261,25 +264,34 @@ class App:
         if not target.endpoint:
             return self._built_in(self._configuration.built_in)
         if target not in self._engines:
+            known = self._tested.get(target.endpoint, target.model)
             self._engines[target] = EndpointEngine(
                 target.endpoint,
                 model=target.model,
                 access=target.access,
                 egress=self._egress,
-                context_tokens=self._tested_context(target),
+                context_tokens=known.abilities.context_tokens if known else None,
+                sees_pictures=known.abilities.sees_images if known else None,
+                show=self._show,
             )
         return self._engines[target]
 
-    def _tested_context(self, target: Target) -> int | None:
-        known = self._tested.get(target.endpoint, target.model)
-        return known.abilities.context_tokens if known else None
+    def _show(self, file: Attachment) -> str | None:
+        """A picture as a request carries it; None where it is gone."""
+        content = next((found for files in self._files if (found := files.read(file)) is not None), None)
+        return None if content is None else data_url(content)
 
     def _built_in(self, chosen: BuiltIn) -> Engine:
         """The built-in engine with a model. Where its file is gone it says so; another model never takes its place."""
         if chosen not in self._engines:
             path = self._library.path_of(chosen.ref)
             self._engines[chosen] = EmbeddedEngine(
-                path, name=chosen.name, setup=chosen.setup, log_file=self._engine_log_file, egress=self._egress
+                path,
+                name=chosen.name,
+                setup=chosen.setup,
+                log_file=self._engine_log_file,
+                egress=self._egress,
+                show=self._show,
             )
         return self._engines[chosen]
 
@@ -347,7 +359,7 @@ class App:
         if found.abilities is not None:
             await asyncio.to_thread(self._tested.put, target.endpoint, found.model, found.abilities)
             if isinstance(used := self._engines.get(target), EndpointEngine):
-                used.told_context(found.abilities.context_tokens)
+                used.told(found.abilities)
         yield found
 
     async def _models(self, target: Target) -> list[str]:

@@ -59,6 +59,27 @@ class Attachments:
             path.parent.rmdir()
 
     def _path(self, stored_as: str) -> Path:
+        """Raises StoreError for a name that Hearth never gives."""
         if not _STORED_AS.fullmatch(stored_as):
             raise StoreError("attachment.name")
         return self._folder / stored_as
+
+
+class AttachmentsInMemory(Attachments):
+    """The files of private chats: nothing of them is ever written to disk."""
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+        self._held: dict[str, bytes] = {}
+
+    def put_as(self, stored_as: str, content: bytes) -> bool:
+        self._path(stored_as)
+        if len(content) > LARGEST_BYTES:
+            raise StoreError("attachment.large", name=stored_as)
+        return self._held.setdefault(stored_as, content) is content
+
+    def read(self, attachment: Attachment) -> bytes | None:
+        return self._held.get(attachment.stored_as)
+
+    def remove(self, stored_as: str) -> None:
+        self._held.pop(stored_as, None)

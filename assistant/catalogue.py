@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from assistant.attachments import Attachments
 from assistant.database import Database, as_text, now
+from assistant.messages import Attachment
 from assistant.pick import Wish
-from assistant.records import StoredConversation, TitledBy, stored_conversation, wish_columns
+from assistant.records import (
+    StoredConversation,
+    TitledBy,
+    attached,
+    files_column,
+    stored_conversation,
+    wish_columns,
+)
 from assistant.store import erase_rows
 
 LONGEST_TITLE = 120
@@ -108,6 +117,10 @@ class Catalogue:
         """Keeps what stands in the composer but was not sent."""
         self._set(conversation_id, "draft", text.encode("utf-8", "replace").decode("utf-8").replace("\0", ""))
 
+    def save_draft_files(self, conversation_id: str, files: Sequence[Attachment]) -> None:
+        """Keeps which files stand in the composer."""
+        self._set(conversation_id, "draft_files", files_column(files))
+
     def wish(self, conversation_id: str, wish: Wish) -> None:
         """Keeps by which model, and how, the chat is to be answered."""
         with self._database.writing() as db:
@@ -129,13 +142,13 @@ class Catalogue:
         before = as_text(now() - older_than)
         with self._database.writing() as db:
             gone = [
-                str(row["id"])
-                for row in db.execute("SELECT id FROM conversations WHERE deleted_at <= ?", (before,)).fetchall()
+                (str(row["id"]), attached(row["draft_files"]))
+                for row in db.execute("SELECT id, draft_files FROM conversations WHERE deleted_at <= ?", (before,))
             ]
-            for chat in gone:
+            for chat, draft_files in gone:
                 db.execute("UPDATE conversations SET leaf_id = NULL WHERE id = ?", (chat,))
                 messages = db.execute("SELECT id FROM messages WHERE conversation_id = ?", (chat,)).fetchall()
-                erase_rows(db, [row["id"] for row in messages], self._attachments)
+                erase_rows(db, [row["id"] for row in messages], self._attachments, files=draft_files)
                 db.execute("DELETE FROM conversations WHERE id = ?", (chat,))
                 db.execute("INSERT OR IGNORE INTO erased (id, erased_at) VALUES (?, ?)", (chat, as_text(now())))
         if gone:
@@ -165,7 +178,7 @@ class Catalogue:
             db.execute(f"UPDATE conversations SET {column} = ? WHERE id = ?", (value, conversation_id))
 
 
-_LISTED = "deleted_at IS NULL AND (leaf_id IS NOT NULL OR draft <> '')"
+_LISTED = "deleted_at IS NULL AND (leaf_id IS NOT NULL OR draft <> '' OR draft_files <> '[]')"
 
 
 # Both indexes are read from the newest row on, so that SQLite can stop early: ranking would read every hit.

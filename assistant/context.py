@@ -25,6 +25,7 @@ GAP = "(Some earlier messages are left out here.)"  # templates that insist on t
 
 BYTES_PER_TOKEN = 3.6  # of English prose, where nothing better is known
 MESSAGE_TOKENS = 5  # what a template puts around a message
+PICTURE_TOKENS = 800  # models differ from 64 to 3,000; the engine's own count of an answer sets it right
 ENOUGH_TOKENS = 40  # of answers, to go by their own count
 LARGEST_RESERVE = 1024
 _BELIEVABLE = (0.6, 1.6)  # a count of the server's to our own; beyond, it was made of something else
@@ -38,6 +39,7 @@ class Share:
     tokens: int
     fate: Fate = "sent"
     is_pinned: bool = False
+    picture_tokens: int = 0  # of them
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ class Filling:
         return self.size is not None and self.tokens > self.size * (1 if self.counted is not None else 1.1)
 
     @property
+    def picture_tokens(self) -> int:
+        """How many of the tokens that are sent are pictures, by estimate."""
+        return sum(share.picture_tokens for share in self.shares if share.fate == "sent")
+
+    @property
     def prompt(self) -> list[Message]:
         """What the engine reads: what changes least comes first, so that its cache holds."""
         said = [share.message for share in (self.system, self.summary) if share]
@@ -96,17 +103,23 @@ class Filling:
 
 
 def filling(
-    branch: Branch, system_prompt: str, *, model: str, size: int | None, max_tokens: int | None = None
+    branch: Branch,
+    system_prompt: str,
+    *,
+    model: str,
+    size: int | None,
+    max_tokens: int | None = None,
+    sees_pictures: bool = True,
 ) -> Filling:
     """What fills the context of `model` when the branch is sent to it."""
+    each = PICTURE_TOKENS if sees_pictures else 0
     per_byte = _tokens_per_byte(branch, model)
     covered = covered_count(branch)
     words = branch[covered - 1].stand_in if covered else ""
     system = Message("system", (Text(system_prompt),)) if system_prompt.strip() else None
     summary = user(f"{SUMMARY}\n\n{words}") if words else None
     shares = tuple(
-        Share(item.message, _tokens(item, per_byte), _fate(item, is_covered=place < covered), item.mark == "pinned")
-        for place, item in enumerate(branch)
+        _share(item, per_byte, _fate(item, is_covered=place < covered), each=each) for place, item in enumerate(branch)
     )
     found = Filling(
         Share(system, _about(system, per_byte)) if system else None,
@@ -164,7 +177,7 @@ def has_ended_at(size: int | None, usage: UsageReported | None, max_tokens: int 
 
 def roughly(message: Message) -> int:
     """The tokens of a message on its own, by its length."""
-    return _about(message, 1 / BYTES_PER_TOKEN)
+    return _about(message, 1 / BYTES_PER_TOKEN) + PICTURE_TOKENS * len(message.pictures)
 
 
 def marked(branch: Branch, message_id: str, mark: Mark | None) -> tuple[StoredMessage, ...]:
@@ -192,8 +205,14 @@ def _fate(item: StoredMessage, *, is_covered: bool) -> Fate:
     return "covered" if is_covered and item.mark != "pinned" else "sent"
 
 
+def _share(item: StoredMessage, per_byte: float, fate: Fate, *, each: int) -> Share:
+    """What a message takes, each picture of a question so much."""
+    pictures = each * len(item.message.pictures) if item.message.role == "user" else 0
+    return Share(item.message, _tokens(item, per_byte) + pictures, fate, item.mark == "pinned", pictures)
+
+
 def _bytes(message: Message) -> int:
-    """What of a message is sent, in bytes: reasoning is not."""
+    """What of a message is sent in words, in bytes: reasoning is not."""
     count = 0
     for part in message.parts:
         match part:
@@ -246,7 +265,7 @@ def _calibrated(found: Filling, branch: Branch, model: str) -> Filling:
 
 
 def _scaled(share: Share, factor: float) -> Share:
-    return replace(share, tokens=round(share.tokens * factor))
+    return replace(share, tokens=round(share.tokens * factor), picture_tokens=round(share.picture_tokens * factor))
 
 
 def _is_believable(counted: int, about: int) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from assistant.answer import Answer
 from assistant.catalogue import Catalogue
 from assistant.context import Filling, has_ended_at, marked, uncovered
+from assistant.enclosed import Enclosed
 from assistant.engines import Engine
 from assistant.errors import EngineError, StoreError
 from assistant.events import Event, ReasoningDelta, RoomMade, TextDelta, UsageReported
@@ -64,6 +65,9 @@ class Conversation:
         self._live: Answer | None = None
         self._arrived: list[Event] = []  # what `_live` does not hold yet
         self._store, self._catalogue = store, Catalogue(store.database)
+        self.enclosed = Enclosed(
+            self.id, stored.draft_files, catalogue=self._catalogue, attachments=store.attachments, told=self._tell
+        )
         self._sending = Sending(store, lambda: self.settled, self._put)
         self._kept = kept
         self._choose = choose
@@ -118,6 +122,11 @@ class Conversation:
         its end are such."""
         return self._milestone
 
+    @property
+    def blindness(self) -> EngineError | None:
+        """Why the model that would answer sees no pictures; None where it does, or may."""
+        return self._choose(self.wish.pick).engine.blindness
+
     async def filling(self) -> Filling:
         """What fills the model's context before the next question, by estimate."""
         choice = self._choose(self.wish.pick)
@@ -137,21 +146,33 @@ class Conversation:
         """The message with this id among those that are shown."""
         return next((item for item in self.settled if item.id == message_id), None)
 
-    async def send(self, text: str) -> None:
-        """Saves the question and begins to answer it."""
-        if self.live is not None or not text.strip():
+    async def send(self, text: str, files: Sequence[Attachment] = ()) -> None:
+        """Saves the question, with pictures of the draft, and begins to answer it."""
+        if self.live is not None or not (text.strip() or files):
             return
         parent = self.settled[-1].id if self.settled else None
-        await self._begin(self.settled, new_message(parent, user(text)))
+        await self._begin(self.settled, new_message(parent, user(text, files)))
+        await self.enclosed.sent(files)
 
-    async def edit(self, message_id: str, text: str) -> None:
-        """Asks a question anew in other words, beside the one with this id, which stays in the tree."""
+    async def edit(self, message_id: str, text: str, files: Sequence[Attachment] | None = None) -> None:
+        """Asks a question anew in other words, beside the one with this id, which stays in the tree; with its files, or
+        with those that are given."""
         above, found = self._above(message_id), self.message(message_id)
-        if self.live is not None or not text.strip() or above is None or found is None:
+        if above is None or found is None:
             return
-        files = tuple(part for part in found.message.parts if isinstance(part, Attachment))
-        question = Message("user", (*user(text).parts, *files))
-        await self._begin(above, new_message(above[-1].id if above else None, question))
+        files = found.message.attachments if files is None else files
+        if self.live is not None or not (text.strip() or files):
+            return
+        await self._begin(above, new_message(above[-1].id if above else None, user(text, files)))
+        await self.enclosed.sent(files)
+
+    def files_named(self, names: Sequence[str], *, edit: str = "") -> list[Attachment] | None:
+        """The files that a question names by what they are stored as: of the draft, or of the question that is edited.
+        None where one of them is not there (any more)."""
+        found = self.message(edit)
+        known = {file.stored_as: file for file in (*self.enclosed.files, *(found.message.attachments if found else ()))}
+        files = [known.get(name) for name in dict.fromkeys(names)]
+        return None if None in files else [file for file in files if file]
 
     async def retry(self, message_id: str = "", *, way: WayToMakeRoom | None = None, pick: Pick | None = None) -> None:
         """Answers a question again: the one that the message with this id belongs to, the last one for an empty id. The
@@ -296,7 +317,7 @@ class Conversation:
         self._stop = asyncio.Event()
         if question is not None and not self.title:
             with suppress(StoreError):  # the next question tries again
-                await self._entitle(first_words(question.message.text), by="words")
+                await self._entitle(_name_of(question.message), by="words")
         self._task = self._begun_task(self._run(choice, begun, way), name=f"answer in {self.id}")
         self._tell()
 
@@ -419,3 +440,8 @@ class Conversation:
     def _tell_of_words(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+
+def _name_of(question: Message) -> str:
+    """The first title of a chat that begins with this question."""
+    return first_words(question.text) or first_words(" ".join(file.name for file in question.attachments))

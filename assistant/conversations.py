@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from assistant.catalogue import Catalogue, Found
 from assistant.conversation import Conversation, EngineChoice
 from assistant.errors import StoreError
+from assistant.messages import Attachment
 from assistant.pick import NO_WISH, Pick, Wish
 from assistant.records import StoredConversation
 from assistant.safekeeping import Safekeeping
@@ -63,7 +64,10 @@ class Conversations:
         choose: Callable[[Pick | None], EngineChoice],
     ) -> None:
         self._store, self._private = store, private
-        self._kept, self._unkept = Catalogue(store.database, store.attachments), Catalogue(private.database)
+        self._kept, self._unkept = (
+            Catalogue(store.database, store.attachments),
+            Catalogue(private.database, private.attachments),
+        )
         self._safe = {id(held): Safekeeping(held) for held in (store, private)}
         self._choose = choose
         self._open: WeakValueDictionary[str, Conversation] = WeakValueDictionary()  # as long as anybody has them
@@ -108,6 +112,12 @@ class Conversations:
     async def archived(self, *, limit: int) -> Listed:
         """The chats that were put away, the last changed first."""
         return Listed.of(await asyncio.to_thread(self._kept.chats, limit=limit + 1, is_archived=True), limit)
+
+    def attached(self, stored_as: str) -> bytes | None:
+        """A file of some chat, by what it is stored as; None where there is none. For any thread."""
+        file = Attachment("", "", stored_as)
+        held = (store.attachments.read(file) for store in (self._private, self._store))
+        return next((content for content in held if content is not None), None)
 
     async def folder_of(self, conversation_id: str) -> str:
         """The folder that the chat is in; empty for none."""

@@ -95,6 +95,10 @@ class StoreError(HearthError):
     """Chats could not be read or written."""
 
 
+class PictureError(HearthError):
+    """A file cannot be attached as a picture."""
+
+
 class LibraryError(HearthError):
     """A model file could not be fetched, brought in or taken away."""
 

@@ -39,13 +39,14 @@ from assistant.payload import (
     is_inside,
     remove_left_over,
 )
-from assistant.sealed import FILE_ROUTE, Refusal, SealedAnswer, refuse, sealed
+from assistant.sealed import ATTACHED_ROUTE, FILE_ROUTE, Refusal, SealedAnswer, refuse, sealed
 
 CODE_LIFE_SECONDS = 60.0
 CODES_OUTSTANDING = 32
 UPLOAD_LIMIT_BYTES = 200_000_000 + 100_000  # 200 MB of file, and the envelope that a form puts around it
 CALL_LIMIT_BYTES = 8_000_000
 PIECE_LIMIT_BYTES = 9_000_000  # a slice of a model's file (assets/models.js), with its head
+PICTURE_LIMIT_BYTES = 20_100_000  # see pictures.py, with its head
 SMALL_LIMIT_BYTES = 64_000
 TARGET_LIMIT_BYTES = 4_096
 
@@ -59,18 +60,22 @@ _PAGES = frozenset(
         "/gradio_api/upload_progress",
     }
 )
-_PAGE_PREFIXES = ("/assets/", "/static/", "/scripts/", "/feed/", "/more/", "/context/", FILE_ROUTE)
+_PAGE_PREFIXES = ("/assets/", "/static/", "/scripts/", "/feed/", "/more/", "/context/", ATTACHED_ROUTE, FILE_ROUTE)
 _UPLOAD = "/gradio_api/upload"
 _PIECE = "/models/piece"
+_PICTURE = "/pictures"
 _WITH_QUERY = frozenset({"/gradio_api/queue/data", "/gradio_api/upload_progress", _UPLOAD})  # else: deep links
-_CALLS = frozenset({"/ask", "/context", "/gradio_api/queue/join", "/gradio_api/run/predict"})
+_CALLS = frozenset({"/ask", "/context", "/pictures/remove", "/gradio_api/queue/join", "/gradio_api/run/predict"})
 _POSTS = {  # route: content type, bytes
     **dict.fromkeys(_CALLS, (b"application/json", CALL_LIMIT_BYTES)),
     "/gradio_api/cancel": (b"application/json", SMALL_LIMIT_BYTES),
     "/gradio_api/reset": (b"application/json", SMALL_LIMIT_BYTES),
     _PIECE: (b"application/octet-stream", PIECE_LIMIT_BYTES),
+    _PICTURE: (b"application/octet-stream", PICTURE_LIMIT_BYTES),
     _UPLOAD: (b"multipart/form-data", UPLOAD_LIMIT_BYTES),
 }
+
+_HELD = frozenset({_PIECE, _PICTURE})  # in memory, whole
 
 # No Accept-Encoding: packing what travels within the machine costs more time than it saves.
 _HEADERS_IN = frozenset(
@@ -215,7 +220,7 @@ class Guard:
             return
         is_call = scope["path"] in _CALLS
         try:
-            held_bytes = declared_length(headers) or post[1] if is_call or scope["path"] == _PIECE else 0
+            held_bytes = declared_length(headers) or post[1] if is_call or scope["path"] in _HELD else 0
             with self._bodies.one_more(held_bytes) as has_room:
                 if not has_room:
                     await refuse(_CROWDED, scope, receive, send)

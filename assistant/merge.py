@@ -60,10 +60,12 @@ def merge(backups: Backups, snapshot: Snapshot, database: Database) -> Differenc
 def _plan(old: Database, here: Database) -> _Plan:
     with old.reading() as source, here.reading() as db:
         filled = {str(row[0]) for row in source.execute("SELECT DISTINCT conversation_id FROM messages")}
-        chats = source.execute("SELECT id, draft, deleted_at FROM conversations").fetchall()
+        chats = source.execute("SELECT id, draft, draft_files, deleted_at FROM conversations").fetchall()
         known = {str(row["id"]): row["deleted_at"] for row in db.execute("SELECT id, deleted_at FROM conversations")}
         wanted = [
-            str(row["id"]) for row in chats if row["deleted_at"] is None and (row["id"] in filled or row["draft"])
+            str(row["id"])
+            for row in chats
+            if row["deleted_at"] is None and (row["id"] in filled or row["draft"] or row["draft_files"] != "[]")
         ]
         missing = tuple(chat for chat in wanted if chat not in known)
         undeleted = tuple(chat for chat in wanted if known.get(chat))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
+PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Attachment:
     media_type: str
     stored_as: str
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether a person can be shown it and a model may see it."""
+        return self.media_type in PICTURE_TYPES
+
 
 Part = Text | Reasoning | ToolCall | ToolResult | Attachment
 
@@ -84,6 +90,16 @@ class Message:
         """The tools this message asks for, in order."""
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The files that belong to it, in order."""
+        return tuple(part for part in self.parts if isinstance(part, Attachment))
+
+    @property
+    def pictures(self) -> tuple[Attachment, ...]:
+        """Those of them that are pictures."""
+        return tuple(part for part in self.attachments if part.is_picture)
+
     def to_json(self) -> dict[str, Any]:
         """This message as values that `json.dumps` takes; `from_json` gives an equal message back."""
         return {"role": self.role, "parts": parts_to_json(self.parts)}
@@ -94,9 +110,9 @@ class Message:
         return Message(role=data["role"], parts=parts_from_json(data["parts"]))
 
 
-def user(text: str) -> Message:
-    """A message from the person at the keyboard."""
-    return Message("user", (Text(text),))
+def user(text: str, files: Sequence[Attachment] = ()) -> Message:
+    """A message from the person at the keyboard, which may be of files alone."""
+    return Message("user", (*((Text(text),) if text.strip() or not files else ()), *files))
 
 
 _KINDS: Mapping[str, type[Part]] = {

@@ -214,6 +214,10 @@ STEPS: tuple[str, ...] = (
             AND NOT EXISTS (SELECT 1 FROM file_changes WHERE after_sha256 = file_images.sha256);
     END;
     """,
+    # 7: files that stand in a chat's composer and were not sent yet, as parts of a message.
+    """
+    ALTER TABLE conversations ADD COLUMN draft_files TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(draft_files));
+    """,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -50,8 +51,9 @@ class StoredMessage:
 
 @dataclass(frozen=True)
 class StoredConversation:
-    """A chat: `leaf_id` is the message it is shown up to, `title` is empty until it has one, `folder` and `draft` may
-    be empty. `origin` names where it was brought in from, such as "chatgpt:ID"; at most one chat has it."""
+    """A chat: `leaf_id` is the message it is shown up to, `title` is empty until it has one, `folder`, `draft` and
+    `draft_files` may be empty. `origin` names where it was brought in from, such as "chatgpt:ID"; at most one chat has
+    it."""
 
     id: str
     title: str = ""
@@ -59,6 +61,7 @@ class StoredConversation:
     titled_by: TitledBy = "nobody"
     folder: str = ""
     draft: str = ""
+    draft_files: tuple[Attachment, ...] = ()
     is_pinned: bool = False
     is_archived: bool = False
     is_deleted: bool = False
@@ -89,6 +92,7 @@ def stored_conversation(row: sqlite3.Row) -> StoredConversation:
         titled_by=row["titled_by"],
         folder=row["folder"],
         draft=row["draft"],
+        draft_files=files_from(row["draft_files"]),
         is_pinned=row["pinned_at"] is not None,
         is_archived=row["archived_at"] is not None,
         is_deleted=row["deleted_at"] is not None,
@@ -116,11 +120,12 @@ def insert_conversation(db: sqlite3.Connection, chat: StoredConversation) -> Non
     """Adds a chat without its messages, inside a transaction."""
     updated = as_text(chat.updated_at)
     db.execute(
-        "INSERT INTO conversations (id, title, titled_by, folder, draft, pinned_at, archived_at, origin,"
+        "INSERT INTO conversations (id, title, titled_by, folder, draft, draft_files, pinned_at, archived_at, origin,"
         " picked_endpoint, picked_model, thinking, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(chat.id, _clean(chat.title), chat.titled_by, _clean(chat.folder), _clean(chat.draft)),
+            files_column(chat.draft_files),
             *(updated if chat.is_pinned else None, updated if chat.is_archived else None),
             chat.origin,
             *wish_columns(chat.wish),
@@ -191,9 +196,17 @@ def stored_message(row: sqlite3.Row) -> StoredMessage:
 
 def attached(parts: str) -> set[str]:
     """The files that a message's parts name, from the column `parts`."""
-    if '"attachment"' not in parts:
-        return set()
-    return {part.stored_as for part in parts_from_json(json.loads(parts)) if isinstance(part, Attachment)}
+    return {part.stored_as for part in files_from(parts)} if '"attachment"' in parts else set()
+
+
+def files_from(parts: str) -> tuple[Attachment, ...]:
+    """The files in the column `parts` of a message, or `draft_files` of a chat."""
+    return tuple(part for part in parts_from_json(json.loads(parts)) if isinstance(part, Attachment))
+
+
+def files_column(files: Sequence[Attachment]) -> str:
+    """The column `draft_files`."""
+    return _dump(parts_to_json(files))
 
 
 def _clean(text: str) -> str:

@@ -380,7 +380,7 @@ def _as_dict(row: sqlite3.Row) -> dict[str, object]:
 # What may be carried over: a damaged file may have columns of any name.
 _COLUMNS = {
     "conversations": {"id", "title", "created_at", "updated_at", "titled_by", "folder", "draft", "pinned_at"}
-    | {"archived_at", "deleted_at", "origin", "picked_endpoint", "picked_model", "thinking"},
+    | {"draft_files", "archived_at", "deleted_at", "origin", "picked_endpoint", "picked_model", "thinking"},
     "messages": {"id", "conversation_id", "parent_id", "role", "parts", "status", "failure", "model", "created_at"}
     | {"origin", "mark", "stand_in"},
     "usage": {"message_id", "prompt_tokens", "completion_tokens", "tokens_per_second"},

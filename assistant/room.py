@@ -31,6 +31,7 @@ def filled(branch: Branch, engine: Engine, settings: Settings) -> Filling:
         model=engine.identity.model,
         size=engine.context_tokens,
         max_tokens=settings.max_tokens,
+        sees_pictures=engine.blindness is None,
     )
 
 
@@ -38,7 +39,8 @@ async def counted(found: Filling, engine: Engine) -> Filling:
     """The same by the engine's own count, where it has one and where it matters."""
     if found.size is None or found.estimate < COUNTED_FROM * found.size:
         return found
-    return replace(found, counted=await engine.count(found.prompt))
+    words = await engine.count(found.prompt)
+    return replace(found, counted=None if words is None else words + found.picture_tokens)
 
 
 async def answer_with_room(

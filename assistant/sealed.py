@@ -13,6 +13,7 @@ LINGER_SECONDS = 5.0
 SILENCE_SECONDS = 0.5
 DRAINED_BYTES = 64_000
 FILE_ROUTE = "/gradio_api/file="
+ATTACHED_ROUTE = "/attached/"
 
 POLICY = (
     b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -78,7 +79,7 @@ class SealedAnswer:
 
 def sealed(headers: list[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
     """`headers` and all that every answer carries."""
-    is_file = path.startswith(FILE_ROUTE)
+    is_file = path.startswith((FILE_ROUTE, ATTACHED_ROUTE))
     if is_file and not _may_be_shown(headers):
         names = [value for name, value in headers if name == b"content-disposition" and value.startswith(b"attachment")]
         headers = [(name, value) for name, value in headers if name not in (b"content-type", b"content-disposition")]

@@ -30,7 +30,7 @@ class Sending:
 
     def filling(self, engine: Engine, settings: Settings) -> Filling:
         """What fills the engine's context before the next question, by estimate. For any thread."""
-        branch, how = self._branch(), (engine.context_tokens, engine.identity.model, settings)
+        branch, how = self._branch(), _known_by(engine, settings)
         known = self._known
         if known is None or known[0] is not branch or known[1] != how:
             known = self._known = (branch, how, filled(branch, engine, settings))
@@ -55,3 +55,7 @@ class Sending:
         if changed:
             await asyncio.to_thread(self._store.mark_messages, *changed)
             self._put(changed)
+
+
+def _known_by(engine: Engine, settings: Settings) -> tuple[object, ...]:
+    return engine.context_tokens, engine.identity.model, engine.blindness is None, settings

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from assistant.attachments import Attachments
+from assistant.attachments import Attachments, AttachmentsInMemory
 from assistant.database import Database, as_text, now
 from assistant.pick import Wish
 from assistant.records import (
@@ -22,10 +22,11 @@ from assistant.records import (
 
 
 class Store:
-    """The chats of one database, and the files of their messages. Any thread may call; all may raise StoreError."""
+    """The chats of one database, and the files of their messages: in memory where no place for them is given. Any
+    thread may call; all may raise StoreError."""
 
     def __init__(self, database: Database, attachments: Attachments | None = None) -> None:
-        self.database, self.attachments = database, attachments
+        self.database, self.attachments = database, attachments or AttachmentsInMemory()
 
     def close(self) -> None:
         """Closes the file; the store is not used afterwards."""
@@ -76,7 +77,8 @@ class Store:
         """A chat that nobody has written in, not even a draft, if there is one."""
         with self.database.reading() as db:
             row = db.execute(
-                "SELECT * FROM conversations WHERE leaf_id IS NULL AND draft = '' AND deleted_at IS NULL"
+                "SELECT * FROM conversations WHERE leaf_id IS NULL AND draft = '' AND draft_files = '[]'"
+                " AND deleted_at IS NULL"
                 " AND NOT EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id)"
                 " ORDER BY updated_at DESC LIMIT 1"
             ).fetchone()
@@ -228,11 +230,18 @@ def _add(db: sqlite3.Connection, conversation_id: str, messages: Sequence[Stored
     db.executemany("DELETE FROM erased WHERE id = ?", wanted)
 
 
-def erase_rows(db: sqlite3.Connection, message_ids: Iterable[str], attachments: Attachments | None) -> None:
-    """Deletes messages inside a transaction, and notes that snapshots are to forget them. Their files go first: an end
-    in between leaves messages that are erased the next time, and never files that nobody knows of."""
+def erase_rows(
+    db: sqlite3.Connection,
+    message_ids: Iterable[str],
+    attachments: Attachments | None,
+    *,
+    files: Iterable[str] = (),
+) -> None:
+    """Deletes messages inside a transaction, and notes that snapshots are to forget them. Their files go first, and
+    `files` too, by the names they are stored as: an end in between leaves messages that are erased the next time, and
+    never files that nobody knows of."""
     moment = as_text(now())
-    files: set[str] = set()
+    files = set(files)
     for message_id in message_ids:
         rows = db.execute("DELETE FROM messages WHERE id = ? RETURNING parts", (message_id,)).fetchall()
         files.update(*(attached(row["parts"]) for row in rows))

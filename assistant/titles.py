@@ -56,10 +56,16 @@ async def engine_title(messages: Sequence[Message], engine: Engine) -> str:
 def _beginning(messages: Sequence[Message]) -> list[Message]:
     """The chat down to its first answer; a long one is cut, since some pay for every word that is read again."""
     first = next((i for i, message in enumerate(messages) if message.role == "assistant" and message.text), 0)
-    beginning = list(messages[: first + 1])
+    beginning = [_in_words(message) for message in messages[: first + 1]]
     if sum(len(message.text) for message in beginning) <= LONGEST_BEGINNING:
         return beginning
     return [replace(message, parts=(Text(message.text[:LONGEST_EXCERPT]),)) for message in beginning if message.text]
+
+
+def _in_words(message: Message) -> Message:
+    """Without pictures, which take long to look at, and cost as much again where one pays."""
+    words = "".join(f"({file.name})" for file in message.pictures)
+    return user(f"{words}\n\n{message.text}") if words and message.role == "user" else message
 
 
 def fit(said: str) -> str:

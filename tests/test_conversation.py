@@ -15,6 +15,8 @@ from assistant.conversations import MOST_RECENT, Conversations
 from assistant.database import Database
 from assistant.engines import EngineIdentity
 from assistant.engines.endpoint import EndpointEngine
+from assistant.messages import Attachment
+from assistant.pictures import data_url
 from assistant.settings import Settings
 from assistant.store import Store
 from tests.fake_endpoint import FakeEndpoint, fake_endpoint
@@ -25,10 +27,14 @@ Scene = Callable[[Conversations, Store], Awaitable[None]]
 
 def play(scene: Scene, server: FakeEndpoint, tmp_path: Path, settings: Settings | None = None) -> None:
     async def run() -> None:
-        engine = EndpointEngine(server.url, model="fake")
-        store = Store(Database(tmp_path / "hearth.db"))
+        store, private = Store(Database(tmp_path / "hearth.db")), Store(Database(None))
+
+        def show(file: Attachment) -> str | None:
+            return data_url(private.attachments.read(file) or store.attachments.read(file) or b"")
+
+        engine = EndpointEngine(server.url, model="fake", show=show)
         conversations = Conversations(
-            store, private=Store(Database(None)), choose=lambda _pick: EngineChoice(engine, settings or Settings())
+            store, private=private, choose=lambda _pick: EngineChoice(engine, settings or Settings())
         )
         try:
             await scene(conversations, store)

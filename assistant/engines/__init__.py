@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from assistant.engines.abilities import Abilities
+from assistant.errors import EngineError
 from assistant.events import PromptRead, QuestionQueued, ReasoningDelta, TextDelta, UsageReported
 from assistant.messages import Message, ToolCall, ToolOffer
 from assistant.pick import Thinking
@@ -70,6 +71,11 @@ class Engine(Protocol):
 
     async def count(self, messages: Sequence[Message]) -> int | None:
         """How many tokens these are as a prompt, by the engine's own count; None where it has none. Never raises."""
+        ...
+
+    @property
+    def blindness(self) -> EngineError | None:
+        """Why its model sees no pictures; None where it does, or where nobody has found out."""
         ...
 
     async def start(self) -> None:

@@ -15,7 +15,8 @@ from assistant.engines.access import Access
 from assistant.engines.endpoint import EndpointEngine, load_client
 from assistant.engines.line import Line
 from assistant.engines.process import CONTEXT_TOKENS, EngineProcess
-from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing
+from assistant.engines.prompt import Show, shows_pictures
+from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing, NotCompatible
 from assistant.events import QuestionQueued
 from assistant.messages import Message
 from assistant.settings import EngineSetup
@@ -37,10 +38,12 @@ class EmbeddedEngine:
         setup: EngineSetup | None = None,
         ready_seconds: float = 120,
         egress: Egress | None = None,
+        show: Show | None = None,
     ) -> None:
         self._model_path, self._log_file = model_path, log_file
         self._name = name or (model_id(model_path) if model_path else "")
         self._setup, self._ready_seconds, self._egress = setup or EngineSetup(), ready_seconds, egress
+        self._show = show
         self._starting = asyncio.Lock()
         self._line = Line()  # the child answers one at a time, and would let the others wait without a word
         self._process: EngineProcess | None = None
@@ -59,6 +62,11 @@ class EmbeddedEngine:
     @property
     def context_tokens(self) -> int | None:
         return self._process.context_tokens if self._process else self._setup.context_tokens or CONTEXT_TOKENS
+
+    @property
+    def blindness(self) -> EngineError | None:
+        """Only a projector makes its models see."""
+        return None if self._setup.projector else NotCompatible("engine-no-projector", model=self._name)
 
     async def learn_context(self) -> None:
         """It is known."""
@@ -81,6 +89,8 @@ class EmbeddedEngine:
         return [self._name] if self._model_path else []
 
     async def stream(self, messages: Sequence[Message], options: GenerationOptions) -> AsyncGenerator[EngineEvent]:
+        if shows_pictures(messages) and (fault := self.blindness) is not None:
+            raise fault  # before anybody waits
         with self._line.place() as place:
             async with aclosing(place.ahead()) as moves:
                 async for ahead in moves:
@@ -124,7 +134,13 @@ class EmbeddedEngine:
             address = await asyncio.to_thread(process.ready)
             if self._endpoint is None:
                 self._endpoint = EndpointEngine(
-                    address.url, model=self._name, access=Access(address.key), kind="embedded", egress=self._egress
+                    address.url,
+                    model=self._name,
+                    access=Access(address.key),
+                    kind="embedded",
+                    egress=self._egress,
+                    sees_pictures=bool(self._setup.projector),
+                    show=self._show,
                 )
             return process, self._endpoint
 

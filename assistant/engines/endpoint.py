@@ -17,7 +17,7 @@ from assistant.engines.access import Access
 from assistant.engines.deltas import Deltas
 from assistant.engines.faults import Asked, Refused, adapted, from_error_event, from_refusal, is_worth_a_retry
 from assistant.engines.limits import Limits
-from assistant.engines.prompt import to_request_messages
+from assistant.engines.prompt import Show, shows_pictures, to_request_messages
 from assistant.engines.sse import EventData
 from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing, NotCompatible
 from assistant.events import PromptRead, ReasoningDelta, TextDelta, UsageReported
@@ -36,7 +36,8 @@ class EndpointEngine:
     """Answers through the server at `url` (the base address that ends in /v1).
 
     Without a model, the first one that the server lists and that looks as if it could chat. `access` goes to this
-    address and nowhere else. Use from one event loop at a time.
+    address and nowhere else. `context_tokens` and `sees_pictures` are what a test has found out; `show` gives the
+    pictures of messages. Use from one event loop at a time.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class EndpointEngine:
         limits: Limits | None = None,
         egress: Egress | None = None,
         context_tokens: int | None = None,
+        sees_pictures: bool | None = None,
+        show: Show | None = None,
     ) -> None:
         self._url, self._model = url.rstrip("/"), model or ""
         self._has_chosen_model = not model
@@ -57,6 +60,7 @@ class EndpointEngine:
         self._access, self._limits, self._egress = access or Access(), limits or Limits(), egress or Egress()
         self._wire: tuple[asyncio.AbstractEventLoop, Wire] | None = None
         self._context_tokens, self._has_asked_for_context = context_tokens, False
+        self._sees_pictures, self._show = sees_pictures, show
         self._counts = kind == "embedded" or is_loopback(
             urlsplit(url).hostname or ""
         )  # until it is seen that it cannot
@@ -75,9 +79,15 @@ class EndpointEngine:
         """What it was told, what the server said, or what its refusal of too long a chat has taught."""
         return self._context_tokens
 
-    def told_context(self, tokens: int | None) -> None:
-        """A test has found out how much the model reads."""
-        self._context_tokens = tokens or self._context_tokens
+    @property
+    def blindness(self) -> EngineError | None:
+        """What a test has found out, or a refusal has taught."""
+        return NotCompatible("engine-no-pictures", model=self._model) if self._sees_pictures is False else None
+
+    def told(self, found: Abilities) -> None:
+        """A test has found out how much the model reads, and whether it sees pictures."""
+        self._context_tokens = found.context_tokens or self._context_tokens
+        self._sees_pictures = found.sees_images
 
     async def learn_context(self) -> None:
         if self._has_asked_for_context or not self._model:
@@ -93,7 +103,7 @@ class EndpointEngine:
         if not self._counts:
             return None
         try:
-            counted = await (await self._connected()).count(to_request_messages(messages))
+            counted = await (await self._connected()).count(to_request_messages(messages))  # no picture is a token
         except (EngineError, Refused):
             counted = None
         self._counts = counted is not None
@@ -112,11 +122,14 @@ class EndpointEngine:
         return [name for name in listed if not self._access.hides(name)]
 
     async def stream(self, messages: Sequence[Message], options: GenerationOptions) -> AsyncGenerator[EngineEvent]:
+        if shows_pictures(messages) and (fault := self.blindness) is not None:
+            raise fault
         request = await self._request(messages, options)
+        in_words = None if shows_pictures(messages) else to_request_messages(messages)
         deltas, began = Deltas(), None
         for asked in (request, _in_one_piece(request)):
             async with AsyncExitStack() as connection:
-                reply = await self._opened(asked, connection)
+                reply = await self._opened(asked, connection, in_words=in_words)
                 words = self._words(reply, deltas)
                 async with aclosing(words):
                     async for word in words:
@@ -143,8 +156,9 @@ class EndpointEngine:
         if wire is not None and wire[0] is asyncio.get_running_loop():
             await wire[1].aclose()
 
-    def _asked(self) -> Asked:
-        return Asked(self._url, self._model, has_key=bool(self._access.api_key))
+    def _asked(self, request: Mapping[str, Any] | None = None) -> Asked:
+        has_pictures = request is not None and any(isinstance(said["content"], list) for said in request["messages"])
+        return Asked(self._url, self._model, has_key=bool(self._access.api_key), has_pictures=has_pictures)
 
     async def _connected(self) -> Wire:
         loop = asyncio.get_running_loop()
@@ -161,9 +175,13 @@ class EndpointEngine:
     async def _request(self, messages: Sequence[Message], options: GenerationOptions) -> dict[str, Any]:
         if not self._model:
             self._model = await self._first_model()
+        show = None if self._sees_pictures is False else self._show
+        sent = to_request_messages(messages)
+        if show is not None and any(message.pictures for message in messages):
+            sent = await asyncio.to_thread(to_request_messages, messages, show)  # reads files, and may draw some anew
         request: dict[str, Any] = {
             "model": self._model,
-            "messages": to_request_messages(messages),
+            "messages": sent,
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -191,8 +209,11 @@ class EndpointEngine:
             raise ModelMissing("engine-no-models", url=self._url)
         return default_model(listed)
 
-    async def _opened(self, request: dict[str, Any], connection: AsyncExitStack) -> Reply:
-        """Asks, and asks again where that may help: before the first word only, and not for long."""
+    async def _opened(
+        self, request: dict[str, Any], connection: AsyncExitStack, *, in_words: list[dict[str, Any]] | None
+    ) -> Reply:
+        """Asks, and asks again where that may help: before the first word only, and not for long. `in_words` is the
+        history without the pictures of earlier questions, for a model that will not have them."""
         wire = await self._connected()
         retries, may_choose_anew = 0, self._has_chosen_model
         while True:
@@ -203,10 +224,12 @@ class EndpointEngine:
                 raise Interrupted("engine-silent", url=self._url) from None
             except Refused as refused:
                 changed = adapted(request, refused)
-                error = self._learnt(from_refusal(refused, self._asked()))
+                error = self._learnt(from_refusal(refused, self._asked(request)))
                 if may_choose_anew and error.key == "engine-model-unknown":  # it was first in the list once
                     may_choose_anew, self._model = False, await self._first_model()
                     changed = request | {"model": self._model}
+                if error.key == "engine-pictures-refused" and in_words is not None:
+                    changed = request | {"messages": in_words}
                 wait = self._limits.retry_wait_seconds(retries, asked=refused.retry_after_seconds)
                 if changed is not None:
                     request = changed
@@ -284,9 +307,11 @@ class EndpointEngine:
             raise Interrupted("engine-server-fault-in-stream", url=self._url)
 
     def _learnt(self, error: EngineError) -> EngineError:
-        """The same error: one that says how much the model can read has taught us that."""
+        """The same error: one that says how much the model can read, or that it sees nothing, has taught us that."""
         if isinstance(error, ContextFull) and isinstance(limit := error.values.get("limit"), int) and limit > 0:
             self._context_tokens, self._has_asked_for_context = limit, True
+        if error.key == "engine-pictures-refused":
+            self._sees_pictures = False
         return error
 
     def _stranger(self) -> NotCompatible:

@@ -38,11 +38,12 @@ class Refused(Exception):  # named as a fact, like our errors
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked of whom, for the sentences: the address, the model's id, whether a key went along."""
+    """What was asked of whom, for the sentences: the address, the model's id, whether a key and pictures went along."""
 
     url: str
     model: str
     has_key: bool
+    has_pictures: bool = False
 
 
 _CONTEXT = re.compile(
@@ -88,6 +89,14 @@ _MEMORY = re.compile(
 )
 _NEEDS_TLS = re.compile(r"HTTP request (was sent )?to an? HTTPS (server|port)", re.IGNORECASE)
 _QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|billing|credit", re.IGNORECASE)
+# Of llama.cpp, vLLM, OpenAI, OpenRouter, LM Studio, Ollama, DeepSeek, Groq, Mistral. Not of a picture that is broken.
+_NO_PICTURES = re.compile(
+    r"(image|vision|multi-?modal|picture)[^.{}]{0,60}(not support|n.t support|not (a|enabled)|unsupported|disabled)|"
+    r"(not support|n.t support|unsupported|no endpoints found that support|not a|missing data required for|at most 0)"
+    r"[^.{}]{0,40}(image|vision|multi-?modal)|image_url.{0,60}(only supported|expected `?text)|mmproj|"
+    r"unknown variant `?image_url|content[^.{}]{0,20} must be a string|invalid content type",
+    re.IGNORECASE,
+)
 _FIELD = re.compile(
     r"(unknown|unrecognized|unexpected|extra|unsupported|additional|invalid)[^.]{0,40}(field|argument|param|propert|input|key)",
     re.IGNORECASE,
@@ -196,6 +205,8 @@ def _by_words(text: str, asked: Asked, *, status: int) -> EngineError | None:
         return None
     if _CONTEXT.search(text):
         return _context_full(text)
+    if asked.has_pictures and status not in (403, 429, 503) and _NO_PICTURES.search(text):
+        return NotCompatible("engine-pictures-refused", model=asked.model)
     if _NEEDS_TLS.search(text):
         return Unreachable("engine-needs-tls", url=asked.url)
     if status not in (429, 503) and _MEMORY.search(text):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from assistant.messages import Message, ToolCall, ToolResult
+from assistant.messages import Attachment, Message, ToolCall, ToolResult
+
+Show = Callable[[Attachment], str | None]
+"""Gives a picture as the address that carries it; None where it cannot be had."""
+
+Content = str | list[dict[str, Any]]
 
 
-def to_request_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+def to_request_messages(messages: Sequence[Message], show: Show | None = None) -> list[dict[str, Any]]:
     """The history as JSON values. Reasoning stays here; a tool call without a result, or a result without a call,
     is left out (servers refuse both); so are messages without words. User messages in a row become one, since
-    templates that insist on turns (Gemma, Mistral) refuse them."""
+    templates that insist on turns (Gemma, Mistral) refuse them. Pictures go along where `show` is given, ahead of the
+    words, as models are trained; else words say that there was one."""
     answered = {part.call_id for message in messages for part in message.parts if isinstance(part, ToolResult)}
     asked: set[str] = set()
     sent: list[dict[str, Any]] = []
@@ -21,22 +27,48 @@ def to_request_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
             continue
         calls = [call for call in message.tool_calls if call.id in answered]
         asked.update(call.id for call in calls)
-        _append(sent, role=message.role, text=_sendable(message.text), calls=calls)
+        content = _with_pictures(message, show) if message.role == "user" else _sendable(message.text)
+        _append(sent, role=message.role, content=content, calls=calls)
         sent.extend(_results(message, asked))
     return sent
 
 
-def _append(sent: list[dict[str, Any]], *, role: str, text: str, calls: Iterable[ToolCall]) -> None:
+def shows_pictures(messages: Sequence[Message]) -> bool:
+    """Whether the last question comes with some."""
+    return next((bool(message.pictures) for message in reversed(messages) if message.role == "user"), False)
+
+
+def _with_pictures(message: Message, show: Show | None) -> Content:
+    """Words alone stay a string: not every server takes a list."""
+    shown: list[dict[str, Any]] = []
+    words: list[str] = []
+    for picture in message.pictures:
+        if show is not None and (address := show(picture)) is not None:
+            shown.append({"type": "image_url", "image_url": {"url": address}})
+        else:
+            words.append(f"(Here was a picture that you cannot see: {_sendable(picture.name)})")
+    text = "\n\n".join([*words, *([said] if (said := _sendable(message.text)) else [])])
+    return [*shown, *([{"type": "text", "text": text}] if text else [])] if shown else text
+
+
+def _append(sent: list[dict[str, Any]], *, role: str, content: Content, calls: Iterable[ToolCall]) -> None:
     tool_calls = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _sendable(call.arguments)}}
         for call in calls
     ]
-    if not text and not tool_calls:
+    if not content and not tool_calls:
         return
     if role == "user" and sent and sent[-1]["role"] == "user":
-        sent[-1]["content"] += f"\n\n{text}"
+        sent[-1]["content"] = _joined(sent[-1]["content"], content)
         return
-    sent.append({"role": role, "content": text} | ({"tool_calls": tool_calls} if tool_calls else {}))
+    sent.append({"role": role, "content": content} | ({"tool_calls": tool_calls} if tool_calls else {}))
+
+
+def _joined(first: Content, then: Content) -> Content:
+    if isinstance(first, str) and isinstance(then, str):
+        return f"{first}\n\n{then}"
+    parts = [[{"type": "text", "text": each}] if isinstance(each, str) else each for each in (first, then)]
+    return [*parts[0], *parts[1]]
 
 
 def _results(message: Message, asked: set[str]) -> list[dict[str, Any]]:

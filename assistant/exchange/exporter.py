@@ -14,6 +14,8 @@ from assistant.catalogue import Catalogue
 from assistant.errors import StoreError
 from assistant.exchange import hearth_json, html_page, markdown
 from assistant.i18n import Translator
+from assistant.messages import Attachment
+from assistant.pictures import data_url
 from assistant.records import StoredConversation, StoredMessage
 from assistant.store import Store
 
@@ -65,10 +67,14 @@ class Exporter:
         elif kind == "html":
             roles = {role: self._t(f"export.role.{role}") for role in ("user", "assistant", "tool")}
             title = self._t("app.name")
-            yield from html_page.write_page(title, self._branches(ids), names=roles)
+            yield from html_page.write_page(title, self._branches(ids), names=roles, show=self._show)
         else:
             for chat, branch in self._branches(ids):
                 yield markdown.write_chat(chat, branch)
+
+    def _show(self, file: Attachment) -> str | None:
+        content = self._attachments.read(file)
+        return None if content is None else data_url(content)
 
     def _write_zip(self, file: IO[bytes], ids: Sequence[str]) -> None:
         taken: set[str] = set()

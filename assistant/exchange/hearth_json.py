@@ -69,9 +69,8 @@ _AT_HOME = ("is_deleted", "wish")
 def _chat_to_json(chat: StoredConversation, messages: list[StoredMessage], files: Attachments) -> dict[str, Any]:
     held = {
         part.stored_as: base64.b64encode(content).decode()
-        for item in messages
-        for part in item.message.parts
-        if isinstance(part, Attachment) and (content := files.read(part)) is not None
+        for part in (*chat.draft_files, *(file for item in messages for file in item.message.attachments))
+        if (content := files.read(part)) is not None
     }
     return {
         **{name: value for name, value in asdict(chat).items() if name not in _AT_HOME},
@@ -109,6 +108,7 @@ def _conversation_from_json(source: Data) -> StoredConversation:
         titled_by=titled_by,
         folder=text(source.get("folder")),
         draft=text(source.get("draft")),
+        draft_files=tuple(_file(mapping(each)) for each in sequence(source.get("draft_files"))),
         is_pinned=source.get("is_pinned") is True,
         is_archived=source.get("is_archived") is True,
         origin=text(source.get("origin")) or None,
@@ -163,6 +163,10 @@ def _message(source: Data) -> Message:
         if any(not isinstance(value, (str, bool)) for value in asdict(part).values()):
             raise TypeError
     return said
+
+
+def _file(source: Data) -> Attachment:
+    return Attachment(*(text(source[name]) for name in ("name", "media_type", "stored_as")))
 
 
 def _id(value: Any) -> str:

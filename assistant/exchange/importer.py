@@ -113,7 +113,8 @@ class Importer:
         missing = _missing(brought, self._store.tree(here.id))
         if not missing:
             return ImportReport(known=1) if not here.is_deleted else ImportReport(added=1)
-        with self._with_files(brought.files):
+        named = {file.stored_as for item in missing for file in item.message.attachments}
+        with self._with_files({name: content for name, content in brought.files.items() if name in named}):
             self._store.add_messages(here.id, missing)
         return ImportReport(grown=1)
 

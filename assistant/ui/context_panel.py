@@ -155,12 +155,17 @@ class ContextPanel:
                 continue
             who = self._t("context.you") if parts[0].message.role == "user" else self._t("context.model")
             row = _row("message", who, parts[0]) | {"id": bubble[0].id, "tokens": sum(part.tokens for part in parts)}
-            row["words"] = _first_words("".join(part.message.text[:LONGEST_WORDS] for part in parts))
+            pictures = [f"[{file.name}]" for part in parts for file in part.message.pictures]
+            words = "".join(part.message.text[:LONGEST_WORDS] for part in parts)
+            row["words"] = _first_words(" ".join((*pictures, words)))
             row["note"] = {
                 "sent": self._t("context.pinned") if parts[0].is_pinned else "",
                 "left_out": self._t("context.left-out"),
                 "covered": self._t("context.covered"),
             }[parts[0].fate]
+            if taken := sum(part.picture_tokens for part in parts):
+                words = self._t("context.pictures", count=len(pictures), tokens=f"{taken:,}")
+                row["note"] = " · ".join(filter(None, (words, row["note"])))
             rows.append(row)
         return rows
 
@@ -188,7 +193,9 @@ def _parts(found: Filling) -> list[tuple[str, float]]:
     if not found.size:
         return []
     begins = sum(share.tokens for share in (found.system, found.summary) if share)
-    parts = {"begin": begins, "chat": max(0, found.tokens - begins), "reserve": found.reserve}
+    pictures = found.picture_tokens
+    chat = max(0, found.tokens - begins - pictures)
+    parts = {"begin": begins, "pictures": pictures, "chat": chat, "reserve": found.reserve}
     return [(name, round(100 * tokens / found.size, 1)) for name, tokens in parts.items()]
 
 

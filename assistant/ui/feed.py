@@ -25,6 +25,7 @@ from assistant.errors import HearthError
 from assistant.i18n import Translator
 from assistant.ui.context_panel import ContextPanel
 from assistant.ui.pace import Pace
+from assistant.ui.pictures import Pictures
 from assistant.ui.transcript import Frame, Transcript, View
 
 log = logging.getLogger(__name__)
@@ -36,18 +37,26 @@ MOST_READERS = 4  # a browser has six connections for an address; more windows t
 class Feed:
     """Serves `/feed/CHAT/MESSAGE`, a stream of frames of that chat from the message on (or "-", or
     transcript.WHOLE), and `/more/READER`, after which the stream of that reader shows more of what came earlier. `/ask`
-    takes a question as JSON: `chat`, `text` and, where an earlier question is edited, its id in `edit`; it gives the
-    chat's draft, or in `error` why not.
+    takes a question as JSON: `chat`, `text`, the ids of pictures in `files` and, where an earlier question is edited,
+    its id in `edit`; it gives the chat's draft, or in `error` why not.
 
     A frame may also say that it carries more than further words ("urgent"), and that something around the messages has
     changed, for the page to ask Gradio about: "stirred", of the chat, and "banner", once `banner` gives other words;
-    and how full the model's context is ("context": see context_panel.gauge), when that has changed.
+    how full the model's context is ("context": see context_panel.gauge), and which pictures stand in the composer
+    ("enclosed": see Pictures.state), when that has changed.
     """
 
     def __init__(
-        self, conversations: Conversations, t: Translator, *, banner: Callable[[], str], context: ContextPanel
+        self,
+        conversations: Conversations,
+        t: Translator,
+        *,
+        banner: Callable[[], str],
+        context: ContextPanel,
+        pictures: Pictures,
     ) -> None:
         self._conversations, self._t, self._banner, self._context = conversations, t, banner, context
+        self._pictures = pictures
         self._readers: dict[str, _Reader] = {}  # by a name that only its own page is told
 
     def add_to(self, app: FastAPI) -> None:
@@ -65,7 +74,9 @@ class Feed:
         if conversation is None:
             return PlainTextResponse("No such chat.\n", 404)
         transcript = Transcript(self._t, down_to=message.strip("-"))
-        reader = _Reader(conversation, transcript, self._banner, gauge=self._context.gauge)
+        reader = _Reader(
+            conversation, transcript, self._banner, gauge=self._context.gauge, enclosed=self._pictures.state
+        )
         return StreamingResponse(self._told(reader), media_type="text/event-stream")
 
     async def _more(self, reader: str) -> Response:
@@ -83,10 +94,15 @@ class Feed:
                 return JSONResponse({"error": ""}, 409)
             if question.edit and conversation.message(question.edit) is None:
                 return JSONResponse({"error": self._t("chat.edit-gone")}, 409)
+            files = conversation.files_named(question.files, edit=question.edit)
+            if files is None:
+                return JSONResponse({"error": self._t("picture.gone")}, 409)
+            if files and (fault := conversation.blindness) is not None:
+                return JSONResponse({"error": self._pictures.words(fault)}, 409)
             if question.edit:
-                await conversation.edit(question.edit, question.text)
+                await conversation.edit(question.edit, question.text, files)
             else:
-                await conversation.send(question.text)
+                await conversation.send(question.text, files)
                 await conversation.keep_draft("")
         except HearthError as error:
             return JSONResponse({"error": f"{error.message_in(self._t)} {error.hint_in(self._t)}"}, 503)
@@ -111,6 +127,7 @@ class _Question(BaseModel):
     chat: str
     text: str
     edit: str = ""
+    files: list[str] = []
 
 
 class _Reader:
@@ -123,9 +140,10 @@ class _Reader:
         banner: Callable[[], str],
         *,
         gauge: Callable[[Conversation], Awaitable[dict[str, Any]]],
+        enclosed: Callable[[Conversation], dict[str, Any]],
     ) -> None:
         self._conversation, self._transcript, self._banner = conversation, transcript, banner
-        self._gauge = gauge
+        self._gauge, self._enclosed = gauge, enclosed
         self._wish = asyncio.Event()
         self._has_ended = False
 
@@ -145,6 +163,7 @@ class _Reader:
         chat = self._conversation
         milestone, banner = chat.milestone, ""
         gauge: dict[str, Any] | None = None
+        enclosed: dict[str, Any] | None = None
         while not self._has_ended:
             began, news, passed = time.monotonic(), chat.news, milestone
             milestone = chat.milestone
@@ -157,6 +176,8 @@ class _Reader:
             # At rest only, and never for a word: it looks at every message.
             if view.live is None and (shown := await self._gauge(chat)) != gauge:
                 frame["context"] = gauge = shown
+            if (milestone is not passed or view.live is None) and (stands := self._enclosed(chat)) != enclosed:
+                frame["enclosed"] = enclosed = stands
             if frame and milestone is not passed:
                 frame["urgent"] = True
             if (words := self._banner()) != banner:

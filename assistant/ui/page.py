@@ -26,6 +26,7 @@ from assistant.ui.feed import Feed
 from assistant.ui.intake import Intake
 from assistant.ui.models_tab import ModelsTab
 from assistant.ui.parts import Parts
+from assistant.ui.pictures import Pictures
 from assistant.ui.queue import PageQueue
 from assistant.ui.servers_page import ServersPage
 from assistant.ui.settings_pages import SettingsPages
@@ -90,9 +91,13 @@ def build_page(parts: Parts, *, lifespan: Callable[[Any], AbstractAsyncContextMa
     blocks._queue = PageQueue(blocks)  # pyright: ignore[reportPrivateUsage]
     blocks.state_session_capacity = MOST_PAGES
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
-    context = ContextPanel(conversations, configuration, t)
+    context, pictures = ContextPanel(conversations, configuration, t), Pictures(conversations, t)
     context.add_to(app)
-    Feed(conversations, t, banner=lambda: banner.words() + chat.offers.words(), context=context).add_to(app)
+    pictures.add_to(app)
+    feed = Feed(
+        conversations, t, banner=lambda: banner.words() + chat.offers.words(), context=context, pictures=pictures
+    )
+    feed.add_to(app)
     Intake(Incoming(parts.models.library), t).add_to(app)
     scripts.add_to(app)
     app.add_middleware(Shelf, kinds={block.get_block_name() for block in blocks.blocks.values()})

@@ -42,13 +42,15 @@ class Section:
 @dataclass(frozen=True)
 class Card:
     """A finished bubble, or a "note" between two. `key` is the id of its first message; `foot` is HTML of our own, with
-    no word of a model in it that was not escaped; `copied` is what a copy of it holds."""
+    no word of a model in it that was not escaped; `copied` is what a copy of it holds; `pictures` are those that a
+    person attached, or that came with a chat from elsewhere."""
 
     key: str
     role: Literal["user", "assistant", "note"]
     sections: tuple[Section, ...]
     foot: str
     copied: str
+    pictures: tuple[dict[str, str], ...] = ()
 
 
 def bubbles(messages: Iterable[StoredMessage]) -> list[Bubble]:
@@ -68,7 +70,9 @@ def render(said: Bubble, t: Translator, *, siblings: tuple[str, ...] = (), is_se
     unsent = "" if is_sent else f'<div class="hearth-meta hearth-unsent">{t("context.unsent")}</div>'
     if first.message.role == "user":
         foot = _files(first.message) + unsent + question_actions(first, siblings, t)
-        return Card(first.id, "user", (Section("plain", first.message.text),), foot, first.message.text)
+        text = first.message.text
+        words = (Section("plain", text),) if text else ()
+        return Card(first.id, "user", words, foot, text, _pictures(said))
     sections: list[Section] = []
     foot = ""
     for item in said:
@@ -79,7 +83,7 @@ def render(said: Bubble, t: Translator, *, siblings: tuple[str, ...] = (), is_se
         foot = f'<div class="hearth-meta">{t("chat.plain")}</div>{foot}'
     foot = _files(last.message) + unsent + foot + answer_actions(said, siblings, t)
     copied = "\n\n".join(item.message.text for item in said if item.message.role == "assistant" and item.message.text)
-    return Card(first.id, "assistant", tuple(sections), foot, copied)
+    return Card(first.id, "assistant", tuple(sections), foot, copied, _pictures(said))
 
 
 def render_stand_in(covered: Sequence[StoredMessage], t: Translator) -> Card:
@@ -132,9 +136,18 @@ def _sections(
     return shown
 
 
+def _pictures(said: Bubble) -> tuple[dict[str, str], ...]:
+    return tuple(shown(file) for item in said for file in item.message.pictures)
+
+
+def shown(file: Attachment) -> dict[str, str]:
+    """A picture as the page knows it."""
+    return {"id": file.stored_as, "name": file.name}
+
+
 def _files(message: Message) -> str:
-    """The names of what belongs to a message."""
-    names = [part.name for part in message.parts if isinstance(part, Attachment)]
+    """The names of what belongs to a message and is no picture."""
+    names = [file.name for file in message.attachments if not file.is_picture]
     return "".join(f'<div class="hearth-file">{as_html(name)}</div>' for name in names)
 
 

@@ -14,9 +14,20 @@ from fastapi.responses import FileResponse
 
 from assistant.i18n import Translator
 from assistant.paths import asset
+from assistant.pictures import MOST_BYTES
 
 OURS = (
-    *("app.js", "context.js", "commands.js", "markup.js", "transcript.js", "composer.js", "paste.js", "print.js"),
+    *(
+        "app.js",
+        "context.js",
+        "pictures.js",
+        "commands.js",
+        "markup.js",
+        "transcript.js",
+        "composer.js",
+        "paste.js",
+        "print.js",
+    ),
     "models.js",
 )
 OTHERS = ("markdown-it.min.js", "highlight.min.js")  # see assets/vendor/LICENSES.md
@@ -35,8 +46,17 @@ def head(t: Translator) -> str:
         "sent": t("models.sent"),
         "unsent": t("models.unsent"),
     }
-    words_of_models: dict[str, object] = {"models": models}
-    given = {"words": words | words_of_models, "gradio": of_gradio()}
+    pictures = {
+        "attach": t("picture.attach"),
+        "remove": t("picture.remove", name="{name}"),
+        "open": t("picture.open", name="{name}"),
+        "coming": t("picture.coming", name="{name}"),
+        "failed": t("picture.failed", name="{name}"),
+        "large": t("error.picture.large", name="{name}", most=MOST_BYTES // 1_000_000),
+        "pasted": t("picture.pasted"),
+    }
+    by_place: dict[str, object] = {"models": models, "pictures": pictures}
+    given = {"words": words | by_place, "gradio": of_gradio()}
     ours = "".join(f"<script>{asset(name).read_text(encoding='utf-8')}</script>" for name in OURS)
     return f"{PAPER}<script>window.hearth = {json.dumps(given)};</script>{ours}"
 

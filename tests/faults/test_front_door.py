@@ -58,6 +58,7 @@ KINDS = (b"application/json", b"multipart/form-data; boundary=x", b"application/
 NEEDED = {
     "GET /",
     "GET /assets/{path:path}",
+    "GET /attached/{chat}/{file}",
     "GET /context/{chat}",
     "GET /favicon.ico",
     "GET /feed/{chat}/{message}",
@@ -76,6 +77,8 @@ NEEDED = {
     "POST /gradio_api/run/{api_name}",
     "POST /gradio_api/upload",
     "POST /models/piece",
+    "POST /pictures",
+    "POST /pictures/remove",
 }
 
 

@@ -10,13 +10,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from PIL import Image
 
 from tests.conftest import eventually
-from tests.faults.siege import END, FILE, FORM, JSON, UPLOAD, Besieged, part
+from tests.faults.siege import END, FILE, FORM, JSON, UPLOAD, Answer, Besieged, part
 
 MEGABYTE = 1_000_000
 HANGS_SECONDS = 5
@@ -227,6 +229,72 @@ def test_row_17_what_is_taken_out_is_downloaded_and_never_a_page(hearth: Besiege
         assert b"question" in answer.body or path.endswith(".zip")
         assert hearth.ask(FILE + quote(path), cookie=False).status == 401
         assert hearth.ask(FILE + quote(path), headers={"Sec-Fetch-Site": "same-site"}).status == 403
+
+
+def attach(hearth: Besieged, chat: str, name: str, content: bytes, **headers: str) -> Answer:
+    head = json.dumps({"chat": chat, "name": name}).encode() + b"\n"
+    kind = {"Content-Type": "application/octet-stream"}
+    return hearth.ask("/pictures", method="POST", headers=kind | headers, body=head + content)
+
+
+def picture() -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (30, 20), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+def attached(hearth: Besieged) -> list[Path]:
+    return [path for path in (hearth.served.data_dir / "attachments").rglob("*") if path.is_file()]
+
+
+def test_row_17_an_attached_picture_is_served_as_a_picture_and_to_this_window_only(hearth: Besieged) -> None:
+    chat = hearth.chats[0][1]
+    answer = attach(hearth, chat, "../../<b>evil\u202e.html", picture() + PAGE)
+    told = json.loads(answer.body)
+
+    assert (answer.status, told["name"]) == (200, "<b>evil\\u202e.html")
+    [path] = attached(hearth)
+    assert (path.stat().st_mode & 0o777, path.suffix, PAGE in path.read_bytes()) == (0o600, ".png", False)
+    shown = hearth.ask(f"/attached/{told['id']}")
+    assert (shown.status, shown.headers["Content-Type"], shown.body) == (200, "image/png", path.read_bytes())
+    assert shown.headers["X-Content-Type-Options"] == "nosniff"
+    assert shown.headers["Content-Security-Policy"].startswith("default-src 'none'; sandbox")
+    assert shown.headers["Cache-Control"] == "no-store"
+    assert hearth.ask(f"/attached/{told['id']}", cookie=False).status == 401
+    assert hearth.ask(f"/attached/{told['id']}", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
+    # A file of the folder that is no picture is no answer either, however it came there.
+    path.write_bytes(PAGE)
+    assert hearth.ask(f"/attached/{told['id']}").status == 404
+    path.write_bytes(picture())
+    for other in ("hearth.db", "../hearth.db", "..%2fhearth.db", f"{chat}/..%2f..%2fhearth.db", f"{chat}/state.json"):
+        assert hearth.ask(f"/attached/{other}").status == 404
+    body = json.dumps({"chat": chat, "id": "../../hearth.db"}).encode()
+    assert hearth.ask("/pictures/remove", method="POST", headers=JSON, body=body).status == 200
+    assert (hearth.served.data_dir / "hearth.db").exists()
+    body = json.dumps({"chat": chat, "id": told["id"]}).encode()
+    assert hearth.ask("/pictures/remove", method="POST", headers=JSON, body=body).status == 200
+    assert attached(hearth) == []
+
+
+def test_row_17_what_is_no_picture_or_comes_from_elsewhere_is_not_attached(hearth: Besieged) -> None:
+    chat = hearth.chats[0][1]
+    for content in (PAGE, DRAWING, b"", b"\x89PNG\r\n\x1a\n" + PAGE):
+        answer = attach(hearth, chat, "a.png", content)
+        assert (answer.status, answer.headers["Content-Type"]) == (409, "application/json")
+        assert "a.png" in json.loads(answer.body)["error"]
+    assert attach(hearth, "0" * 32, "a.png", picture()).status == 404
+    assert attach(hearth, chat, "a.png", picture(), Origin="http://127.0.0.1:1").status == 403
+    assert attach(hearth, chat, "a.png", picture(), **{"Content-Type": "text/plain"}).status == 415
+    kind = {"Content-Type": "application/octet-stream"}
+    assert hearth.ask("/pictures", method="POST", headers=kind, body=b"x").status == 400
+    assert attached(hearth) == []
+
+
+def test_row_18_a_picture_over_the_limit_is_refused_at_the_door(hearth: Besieged) -> None:
+    answer = attach(hearth, hearth.chats[0][1], "a.png", bytes(21 * MEGABYTE))
+
+    assert (answer.status, answer.headers["Connection"]) == (413, "close")
+    assert attached(hearth) == []
 
 
 HOSTILE_NAMES = [
