@@ -19,12 +19,16 @@ import psutil
 import pytest
 
 from assistant.engines import AnswerFinished, EngineEvent, GenerationOptions
+from assistant.engines.access import Access
 from assistant.engines.embedded import EmbeddedEngine, model_id
+from assistant.engines.endpoint import EndpointEngine
 from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing, Unreachable
 from assistant.events import QuestionQueued, TextDelta, UsageReported
-from assistant.messages import Message, Text, user
+from assistant.messages import Attachment, Message, Text, user
 from assistant.paths import starter_model
+from assistant.pictures import cleaned, data_url
 from assistant.settings import EngineSetup
+from tests.test_pictures import picture
 
 SHORT, LONG = GenerationOptions(max_tokens=8), GenerationOptions(max_tokens=2000, temperature=1.5)
 STORY = [user("Tell me a very long story about the sea, in many chapters.")]
@@ -186,6 +190,37 @@ def test_a_chat_that_is_too_long_is_told_with_numbers(model: Path, log_file: Pat
         assert error.values["limit"] == 1024
 
     with_engine(model, log_file, use, setup=EngineSetup(context_tokens=1024))
+
+
+def test_without_a_projector_a_picture_is_refused_before_anybody_waits_and_the_next_question_is_answered(
+    model: Path, log_file: Path
+):
+    shown = user("See?", [Attachment("a.png", "image/png", "x")])
+
+    async def use(engine: EmbeddedEngine) -> None:
+        assert engine.blindness is not None and "projector" in engine.blindness.hint
+        assert (await drained(engine.stream([shown], SHORT))).key == "engine-no-projector"
+        assert not children()  # nothing was loaded for it
+        events = await answer(engine, [shown, Message("assistant", (Text("No."),)), user("Hi")])
+        assert any(isinstance(event, TextDelta) for event in events)
+
+    with_engine(model, log_file, use, show=lambda _: "data:image/png;base64,AAAA")
+
+
+def test_llama_cpp_s_own_words_for_a_model_without_sight_are_understood(model: Path, log_file: Path):
+    """As a person meets them who runs llama.cpp's server by himself: an address that nobody has tested."""
+    show = lambda _: data_url(cleaned("a", picture("PNG")).content)  # noqa: E731
+    shown = [user("See?", [Attachment("a.png", "image/png", "x")])]
+
+    async def use(engine: EmbeddedEngine) -> None:
+        process, _ = await engine._running()
+        address = process.ready()
+        theirs = EndpointEngine(address.url, model=engine.identity.model, access=Access(address.key), show=show)
+        assert (await drained(theirs.stream(shown, SHORT))).key == "engine-pictures-refused"
+        assert theirs.blindness is not None
+        await theirs.aclose()
+
+    with_engine(model, log_file, use)
 
 
 def test_a_second_question_reads_only_what_is_new(model: Path, log_file: Path):

@@ -25,11 +25,12 @@ from assistant.exchange import archive
 from assistant.exchange.exporter import Exporter
 from assistant.exchange.importer import Importer, ImportReport
 from assistant.i18n import ENGLISH
-from assistant.messages import Attachment, Message, Reasoning, Text, ToolCall, ToolResult
+from assistant.messages import Attachment, Message, Reasoning, Text, ToolCall, ToolResult, user
 from assistant.pick import Wish
-from assistant.records import Failure, StoredConversation, StoredMessage, new_id
+from assistant.records import Failure, StoredConversation, StoredMessage, new_id, new_message
 from assistant.store import Store
 from tests.exports import PICTURE, chatgpt_chat, chatgpt_zip, claude_chat, node, open_webui_chat, said, words
+from tests.test_pictures import picture
 
 
 class Profile:
@@ -347,6 +348,27 @@ def test_json_that_would_fill_the_memory_is_not_read(
 def test_a_pipe_is_not_waited_for(profile: Profile, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "conversations.json")
     assert [item.key for item in profile.bring_in(tmp_path / "conversations.json").skipped] == ["unreadable"]
+
+
+def test_pictures_of_questions_and_drafts_go_out_and_come_in_and_are_on_the_page(
+    profile: Profile, other: Profile, tmp_path: Path
+) -> None:
+    chat = profile.store.add_conversation()
+    content = picture("PNG")
+    asked, drafted = (profile.files.put(chat.id, f"{name}.png", "image/png", content) for name in ("asked", "drafted"))
+    profile.store.save_messages(chat.id, new_message(None, user("What is it?", [asked])))
+    profile.catalogue.save_draft_files(chat.id, [drafted])
+    assert other.bring_in(profile.export("out.json")).added == 1
+    (come,) = other.chats()
+    (question,) = other.store.branch(come.leaf_id)
+    assert (question.message.pictures, come.draft_files) == ((asked,), (drafted,))
+    assert [other.files.read(file) for file in (asked, drafted)] == [content, content]
+    page = profile.export("out.html").read_text(encoding="utf-8")
+    assert '<img src="data:image/png;base64,' in page
+    assert "img-src data:;" in page
+    other.catalogue.delete(come.id)
+    other.catalogue.erase_deleted()
+    assert [path for path in (other.folder / "attachments").rglob("*") if path.is_file()] == []
 
 
 def test_a_picture_that_is_shown_often_is_stored_once(profile: Profile, tmp_path: Path) -> None:

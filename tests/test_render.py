@@ -47,8 +47,10 @@ def test_an_answer_that_was_ended_says_so_even_without_a_word() -> None:
 
 
 def test_a_file_is_shown_by_its_name_as_text() -> None:
-    card = shown(Message("user", (Text("See"), Attachment("<b>.png", "image/png", "0"))))
-    assert "&lt;b&gt;.png" in card.foot
+    picture, letter = Attachment("<i>.png", "image/png", "0"), Attachment("<b>.pdf", "application/pdf", "1")
+    card = shown(Message("user", (Text("See"), picture, letter)))
+    assert card.pictures == ({"id": "0", "name": "<i>.png"},)  # transcript.js puts it in as text
+    assert "&lt;b&gt;.pdf" in card.foot
 
 
 def test_reasoning_is_folded_beside_the_answer() -> None:
