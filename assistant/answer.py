@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from assistant.errors import HearthError
 from assistant.events import (
+    ApprovalNeeded,
     Event,
     FinishReason,
     PromptRead,
@@ -19,26 +20,28 @@ from assistant.events import (
     TextDelta,
     ToolCallFinished,
     ToolCallStarted,
+    ToolRunBegun,
     TurnFailed,
     TurnFinished,
     UsageReported,
 )
 from assistant.messages import Message, Part, Reasoning, Text
 
-Words = TypeVar("Words", Text, Reasoning)
-
 
 @dataclass(frozen=True)
 class Answer:
     """What a turn has brought so far. `messages` alternate between the assistant's and, after tool calls, tool results;
     `ahead` is how many others are answered first, `read` what share of the prompt the engine is known to have read, and
-    `is_summarising` whether it reads the oldest part of its chat before it; `finished` and `error` are None while it
-    runs, and one of them is set when it has ended."""
+    `is_summarising` whether it reads the oldest part of its chat before it; `running` are the calls whose tools are at
+    work. `finished` and `error` are None while it runs, and one of them is set when it has ended, unless it
+    `is_waiting`: then it ended because the person has to decide about its calls."""
 
     messages: tuple[Message, ...] = ()
     ahead: int = 0
     read: float = 0.0
     is_summarising: bool = False
+    running: tuple[str, ...] = ()
+    is_waiting: bool = False
     usage: UsageReported | None = None
     finished: FinishReason | None = None
     error: HearthError | None = None
@@ -54,14 +57,17 @@ class Answer:
                 return replace(self, is_summarising=True)
             case RoomMade():
                 return replace(self, is_summarising=False)
-            case TextDelta(text):
-                return self._with_words(Text(text))
-            case ReasoningDelta(text):
-                return self._with_words(Reasoning(text))
+            case TextDelta() | ReasoningDelta():
+                return self._with_words(event)
             case ToolCallStarted(call):
                 return self._with_part("assistant", call)
+            case ToolRunBegun(call_id):
+                return replace(self, running=(*self.running, call_id))
             case ToolCallFinished(result):
-                return self._with_part("tool", result)
+                running = tuple(call_id for call_id in self.running if call_id != result.call_id)
+                return replace(self, running=running)._with_part("tool", result)
+            case ApprovalNeeded():
+                return replace(self, is_waiting=True)
             case UsageReported():
                 return replace(self, usage=event)
             case TurnFinished(reason):
@@ -83,13 +89,13 @@ class Answer:
                 answer = answer.after(event)
         return answer
 
-    def _with_words(self, more: Words) -> Answer:
+    def _with_words(self, more: TextDelta | ReasoningDelta) -> Answer:
         """Words lengthen the last part when it is of their kind, else they begin a new one."""
+        kind = Text if isinstance(more, TextDelta) else Reasoning
         last = self.messages[-1] if self.messages else None
-        if last is None or last.role != "assistant" or not last.parts or type(last.parts[-1]) is not type(more):
-            return self._with_part("assistant", more)
-        tail = last.parts[-1]
-        assert isinstance(tail, Text | Reasoning)  # noqa: S101  # for the type checker: it has the type of `more`
+        tail = last.parts[-1] if last is not None and last.role == "assistant" and last.parts else None
+        if last is None or not isinstance(tail, kind):
+            return self._with_part("assistant", kind(more.text))
         grown = replace(tail, text=tail.text + more.text)
         return replace(self, messages=(*self.messages[:-1], Message("assistant", (*last.parts[:-1], grown))))
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assistant.approvals import Offering, Toolkit
 from assistant.attachments import Attachments
 from assistant.backup import Backups
 from assistant.caretaker import Caretaker
@@ -125,7 +126,7 @@ class App:
         private = Store(Database(None))
         self._files = (attachments, private.attachments)
         downloads = Downloads(self._library, self._egress)
-        conversations = Conversations(store, private=private, choose=self._choose)
+        conversations = Conversations(store, private=private, choose=self._choose, toolkit=self._toolkit())
 
         @asynccontextmanager
         async def lifespan(_: object) -> AsyncGenerator[None]:
@@ -258,6 +259,15 @@ class App:
     def _choose(self, pick: Pick | None = None) -> EngineChoice:
         target = self._configuration.target_of(pick)
         return EngineChoice(self._engine(target), self._configuration.settings_for(target))
+
+    def _toolkit(self) -> Toolkit:
+        return Toolkit(self._toolbox, self._tool_rules, self._egress, self._fits)
+
+    def _fits(self, engine: Engine) -> Offering:
+        """What a model is told of by itself: everything, where it was seen to call a tool."""
+        who = engine.identity
+        known = self._tested.get("" if who.kind == "embedded" else who.url, who.model)
+        return "all" if known and known.abilities.calls_tools else "none"
 
     def _engine(self, target: Target) -> Engine:
         """The engine for a target, each built once: going back to one finds it warm."""

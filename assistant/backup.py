@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from assistant.database import Database, now
 from assistant.errors import StoreError
 from assistant.migrations import STEPS
+from assistant.records import called
 
 log = logging.getLogger(__name__)
 
@@ -269,6 +270,8 @@ def erase(db: sqlite3.Connection, ids: Iterable[str]) -> None:
     values = [(one,) for one in ids]
     db.execute("PRAGMA foreign_keys = OFF")  # in version 1 a message would take its children with it
     db.execute("BEGIN IMMEDIATE")
+    if _has_table(db, "tool_runs"):
+        _erase_what_tools_did(db, values)
     db.executemany("DELETE FROM messages WHERE conversation_id = ?", values)
     db.executemany("DELETE FROM messages WHERE id = ?", values)
     db.executemany("DELETE FROM conversations WHERE id = ?", values)
@@ -285,6 +288,15 @@ def erase(db: sqlite3.Connection, ids: Iterable[str]) -> None:
         if _has_table(db, index):
             db.execute(f"INSERT INTO {index} ({index}) VALUES ('optimize')")
     db.execute("COMMIT")
+
+
+def _erase_what_tools_did(db: sqlite3.Connection, values: list[tuple[str]]) -> None:
+    for table in ("tool_runs", "tool_allowances", "tool_switches"):
+        db.executemany(f"DELETE FROM {table} WHERE conversation_id = ?", values)
+    for value in values:
+        rows = db.execute("SELECT conversation_id, parts FROM messages WHERE id = ?", value).fetchall()
+        runs = [(row[0], call) for row in rows for call in called(row[1])]
+        db.executemany("DELETE FROM tool_runs WHERE conversation_id = ? AND call_id = ?", runs)
 
 
 def check_whole(db: sqlite3.Connection) -> None:

@@ -7,17 +7,19 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from assistant.answer import Answer
+from assistant.approvals import Approvals, Toolkit, Verdict
+from assistant.calls import TurnTools
 from assistant.catalogue import Catalogue
 from assistant.context import Filling, has_ended_at, marked, uncovered
 from assistant.enclosed import Enclosed
 from assistant.engines import Engine
 from assistant.errors import EngineError, StoreError
 from assistant.events import Event, ReasoningDelta, RoomMade, TextDelta, UsageReported
-from assistant.messages import Attachment, Message, user
+from assistant.messages import Attachment, Message, ToolCall, user
 from assistant.pick import Pick, Wish
 from assistant.records import Mark, MessageStatus, StoredConversation, StoredMessage, TitledBy, new_message
 from assistant.room import answer_with_room, make_room
@@ -27,6 +29,7 @@ from assistant.sending import Sending
 from assistant.settings import Settings, WayToMakeRoom
 from assistant.store import Store
 from assistant.titles import engine_title, first_words
+from assistant.tool_log import ToolLog
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,7 @@ class Conversation:
         kept: Safekeeping,
         choose: Callable[[Pick | None], EngineChoice],
         tasks: set[asyncio.Task[None]],
+        toolkit: Toolkit | None = None,
     ) -> None:
         self.id = stored.id
         self.title, self.draft, self.wish = stored.title, stored.draft, stored.wish
@@ -70,6 +74,7 @@ class Conversation:
         )
         self._sending = Sending(store, lambda: self.settled, self._put)
         self._kept = kept
+        self.approvals = Approvals(self.id, ToolLog(store.database), toolkit)
         self._choose = choose
         self._tasks = tasks  # those that run: the event loop alone would let them, and this chat, be collected
         self._wants_title = stored.titled_by in ("nobody", "words")
@@ -147,11 +152,14 @@ class Conversation:
         return next((item for item in self.settled if item.id == message_id), None)
 
     async def send(self, text: str, files: Sequence[Attachment] = ()) -> None:
-        """Saves the question, with pictures of the draft, and begins to answer it."""
+        """Saves the question, with pictures of the draft, and begins to answer it. Calls that wait for the person are
+        denied by it."""
         if self.live is not None or not (text.strip() or files):
             return
-        parent = self.settled[-1].id if self.settled else None
-        await self._begin(self.settled, new_message(parent, user(text, files)))
+        denied = self.approvals.passed_over(self.settled)
+        above = (*self.settled, *denied)
+        parent = above[-1].id if above else None
+        await self._begin(above, new_message(parent, user(text, files)), denied=denied)
         await self.enclosed.sent(files)
 
     async def edit(self, message_id: str, text: str, files: Sequence[Attachment] | None = None) -> None:
@@ -190,12 +198,29 @@ class Conversation:
         last = max(index for index, item in enumerate(shown) if item.message.role == "user")
         await self._begin(shown[: last + 1], way=way, pick=pick)
 
+    async def decide(self, call_id: str, verdict: Verdict, *, mark: str = "", word: str = "") -> bool:
+        """Takes what the person said about a call that waits; `mark` is that of the question as it was shown (see
+        `Approvals.question`), `word` is for the model. Once something was said about every one, the turn goes on.
+        Whether it was taken: what is no longer as it was shown, or was decided already, is not."""
+        if self.is_running or not await self.approvals.decide(
+            lambda: () if self.is_running else self.settled, call_id, verdict, mark=mark, word=word
+        ):
+            return False
+        if self.is_running or not self.approvals.are_complete(self.settled):
+            return True
+        first = next(
+            place for place in reversed(range(len(self.settled))) if self.settled[place].message.role == "user"
+        )
+        await self._begin(self.settled[: first + 1], resumed=self.settled[first + 1 :])
+        return True
+
     async def go_on(self, message_id: str) -> None:
         """Goes on with an answer that ended early: a new answer beside it that begins with its words."""
         above, found = self._above(message_id), self.message(message_id)
         if self.live is not None or not above or found is None or found.message.role != "assistant":
             return
-        await self._begin(above, begun=found.message)
+        parts = tuple(part for part in found.message.parts if not isinstance(part, ToolCall))  # they never ran
+        await self._begin(above, begun=Message("assistant", parts))
 
     async def show(self, message_id: str) -> None:
         """Shows the chat as it went on from this message, which need not be one of those that are shown now."""
@@ -301,24 +326,30 @@ class Conversation:
         begun: Message | None = None,
         way: WayToMakeRoom | None = None,
         pick: Pick | None = None,
+        denied: tuple[StoredMessage, ...] = (),
+        resumed: tuple[StoredMessage, ...] = (),
     ) -> None:
         choice = self._choose(pick or self.wish.pick)
         above = (*branch, question) if question else branch
         row = new_message(above[-1].id, begun or Message("assistant", ()), status="streaming")
+        rows = (*resumed[:-1], replace(resumed[-1], status="streaming")) if resumed else (row,)
+        said = tuple(item.message for item in rows) if begun or resumed else ()
+        tools = self.approvals.in_turn(choice.engine, is_resumed=bool(resumed))
         # Before the first await: a double click sends once.
-        self._live, self._arrived = Answer((begun,) if begun else ()), []
+        self._live, self._arrived = Answer(said), []
         try:
             await self._stop_aside()
-            await self._kept.save(self.id, *((question, row) if question else (row,)))
+            # Before anything runs: what a kill leaves behind is an interrupted answer, and no question once more.
+            await self._kept.save(self.id, *denied, *((question,) if question else ()), *rows)
         except BaseException:
             self._live = None
             raise
-        self.settled, self._rows, self._ending = above, (row,), "stopped"
+        self.settled, self._rows, self._ending = above, rows, "stopped"
         self._stop = asyncio.Event()
         if question is not None and not self.title:
             with suppress(StoreError):  # the next question tries again
                 await self._entitle(_name_of(question.message), by="words")
-        self._task = self._begun_task(self._run(choice, begun, way), name=f"answer in {self.id}")
+        self._task = self._begun_task(self._run(choice, said, way, tools), name=f"answer in {self.id}")
         self._tell()
 
     def _begun_task(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
@@ -327,9 +358,11 @@ class Conversation:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _run(self, choice: EngineChoice, begun: Message | None, way: WayToMakeRoom | None) -> None:
+    async def _run(
+        self, choice: EngineChoice, begun: Sequence[Message], way: WayToMakeRoom | None, tools: TurnTools
+    ) -> None:
         """Saves while the turn runs, ends it when Stop says so, and settles it. Nothing cancels this task."""
-        turn = asyncio.create_task(self._take_turn(choice, begun, way))
+        turn = asyncio.create_task(self._take_turn(choice, begun, way, tools))
         stop = asyncio.create_task(self._stop.wait())
         saved: Answer | None = None
         try:
@@ -356,10 +389,12 @@ class Conversation:
                 self._begun_task(self._learn_context(choice), name=f"context of {self.id}")
             self._tell()
 
-    async def _take_turn(self, choice: EngineChoice, begun: Message | None, way: WayToMakeRoom | None) -> None:
+    async def _take_turn(
+        self, choice: EngineChoice, begun: Sequence[Message], way: WayToMakeRoom | None, tools: TurnTools
+    ) -> None:
         thinking = self.wish.thinking
         answering = answer_with_room(
-            self.settled, choice.engine, choice.settings, begun=begun, way=way, thinking=thinking
+            self.settled, choice.engine, choice.settings, begun=begun, way=way, thinking=thinking, tools=tools
         )
         async with aclosing(answering) as events:
             has_begun = False

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from weakref import WeakValueDictionary
 
+from assistant.approvals import Toolkit
 from assistant.catalogue import Catalogue, Found
 from assistant.conversation import Conversation, EngineChoice
 from assistant.errors import StoreError
@@ -62,6 +63,7 @@ class Conversations:
         *,
         private: Store,
         choose: Callable[[Pick | None], EngineChoice],
+        toolkit: Toolkit | None = None,
     ) -> None:
         self._store, self._private = store, private
         self._kept, self._unkept = (
@@ -69,7 +71,7 @@ class Conversations:
             Catalogue(private.database, private.attachments),
         )
         self._safe = {id(held): Safekeeping(held) for held in (store, private)}
-        self._choose = choose
+        self._choose, self._toolkit = choose, toolkit
         self._open: WeakValueDictionary[str, Conversation] = WeakValueDictionary()  # as long as anybody has them
         self._recent: dict[str, Conversation] = {}  # the last one that was asked for stands last
         self._answering: set[asyncio.Task[None]] = set()
@@ -193,7 +195,13 @@ class Conversations:
         if conversation is None:
             kept = self._safe[id(store)]
             opened = await asyncio.to_thread(
-                Conversation, store, stored, kept=kept, choose=self._choose, tasks=self._answering
+                Conversation,
+                store,
+                stored,
+                kept=kept,
+                choose=self._choose,
+                tasks=self._answering,
+                toolkit=self._toolkit,
             )
             conversation = self._open.setdefault(stored.id, opened)  # somebody may have been quicker
         self._remember(conversation)

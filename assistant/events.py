@@ -8,9 +8,10 @@ A turn is everything between a question and the end of its answer. `turn.run_tur
     QuestionQueued*                     while other questions are answered first
     PromptRead*                         while a long prompt is read
     TextDelta*, ReasoningDelta*         as they arrive from the engine
-    ToolCallStarted, ToolCallFinished   for each tool the model asked for; then the engine goes on
+    ToolCallStarted*                    what the model asked for in one step
+    ToolRunBegun, ToolCallFinished      for each call that may run; once all have a result, the engine goes on
     UsageReported                       once per answer of the engine that counts its tokens
-    TurnFinished | TurnFailed           exactly one, and last
+    ApprovalNeeded | TurnFinished | TurnFailed      exactly one, and last
 """
 
 from __future__ import annotations
@@ -73,6 +74,13 @@ class ToolCallStarted:
 
 
 @dataclass(frozen=True)
+class ToolRunBegun:
+    """The call with this id was allowed, and its tool is at work."""
+
+    call_id: str
+
+
+@dataclass(frozen=True)
 class ToolCallFinished:
     """A tool gave its result, or the sentence that says why there is none."""
 
@@ -89,6 +97,13 @@ class UsageReported:
     prompt_tokens: int | None
     completion_tokens: int | None
     tokens_per_second: float | None
+
+
+@dataclass(frozen=True)
+class ApprovalNeeded:
+    """The turn ended because the person has to decide about these calls. `turn.run_turn` goes on once they have."""
+
+    calls: tuple[ToolCall, ...]
 
 
 @dataclass(frozen=True)
@@ -113,8 +128,10 @@ Event = (
     | TextDelta
     | ReasoningDelta
     | ToolCallStarted
+    | ToolRunBegun
     | ToolCallFinished
     | UsageReported
+    | ApprovalNeeded
     | TurnFinished
     | TurnFailed
 )

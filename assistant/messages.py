@@ -110,6 +110,14 @@ class Message:
         return Message(role=data["role"], parts=parts_from_json(data["parts"]))
 
 
+def unanswered(messages: Sequence[Message]) -> tuple[ToolCall, ...]:
+    """The calls since the last question that have no result, in order."""
+    last = max((place for place, message in enumerate(messages) if message.role == "user"), default=-1)
+    since = messages[last + 1 :]
+    answered = {part.call_id for message in since for part in message.parts if isinstance(part, ToolResult)}
+    return tuple(call for message in since for call in message.tool_calls if call.id not in answered)
+
+
 def user(text: str, files: Sequence[Attachment] = ()) -> Message:
     """A message from the person at the keyboard, which may be of files alone."""
     return Message("user", (*((Text(text),) if text.strip() or not files else ()), *files))

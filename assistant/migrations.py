@@ -218,6 +218,34 @@ STEPS: tuple[str, ...] = (
     """
     ALTER TABLE conversations ADD COLUMN draft_files TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(draft_files));
     """,
+    # 8: what tools did, and what was allowed in a chat: both end with it (see tool_log.py).
+    """
+    CREATE TABLE tool_runs (
+        number          INTEGER PRIMARY KEY,
+        id              TEXT NOT NULL UNIQUE,
+        conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+        call_id         TEXT NOT NULL,
+        tool            TEXT NOT NULL,
+        origin_kind     TEXT NOT NULL,
+        origin_name     TEXT NOT NULL,
+        arguments       TEXT NOT NULL,
+        allowed_by      TEXT NOT NULL,
+        outcome         TEXT NOT NULL,
+        result          TEXT NOT NULL,
+        began_at        TEXT NOT NULL,
+        ended_at        TEXT
+    ) STRICT;
+    CREATE INDEX tool_runs_by_conversation ON tool_runs (conversation_id, call_id);
+    CREATE TABLE tool_allowances (
+        conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+        fingerprint     TEXT NOT NULL,
+        PRIMARY KEY (conversation_id, fingerprint)
+    ) STRICT;
+    CREATE TABLE tool_switches (
+        conversation_id TEXT PRIMARY KEY REFERENCES conversations (id) ON DELETE CASCADE,
+        is_on           INTEGER NOT NULL
+    ) STRICT;
+    """,
 )
 
 

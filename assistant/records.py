@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from assistant.database import as_text, now
 from assistant.events import UsageReported
-from assistant.messages import Attachment, Message, parts_from_json, parts_to_json
+from assistant.messages import Attachment, Message, ToolCall, parts_from_json, parts_to_json
 from assistant.pick import NO_WISH, THINKING, Pick, Wish
 
 MessageStatus = Literal["streaming", "complete", "cut", "stopped", "interrupted", "failed"]
@@ -207,6 +207,13 @@ def files_from(parts: str) -> tuple[Attachment, ...]:
 def files_column(files: Sequence[Attachment]) -> str:
     """The column `draft_files`."""
     return _dump(parts_to_json(files))
+
+
+def called(parts: str) -> set[str]:
+    """The ids of the tool calls in a message's parts, from the column `parts`."""
+    if '"tool_call"' not in parts:
+        return set()
+    return {part.id for part in parts_from_json(json.loads(parts)) if isinstance(part, ToolCall)}
 
 
 def _clean(text: str) -> str:

@@ -3,14 +3,15 @@ the engine says so."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+from assistant.calls import NO_TOOLS, TurnTools
 from assistant.context import Branch, Filling, covered_count, covered_down_to, filling, next_cover, roughly
 from assistant.engines import Engine, GenerationOptions
 from assistant.errors import ContextFull, EngineError
-from assistant.events import Event, ReasoningDelta, RoomMade, SummaryBegun, TextDelta, TurnFailed
+from assistant.events import Event, QuestionQueued, RoomMade, SummaryBegun, TurnFailed, UsageReported
 from assistant.messages import Message, user
 from assistant.pick import Thinking
 from assistant.settings import Settings, WayToMakeRoom
@@ -48,11 +49,13 @@ async def answer_with_room(
     engine: Engine,
     settings: Settings,
     *,
-    begun: Message | None = None,
+    begun: Sequence[Message] = (),
     way: WayToMakeRoom | None = None,
     thinking: Thinking = "",
+    tools: TurnTools = NO_TOOLS,
 ) -> AsyncGenerator[Event]:
-    """Answers the branch, as `run_turn` does; goes on with `begun` where that is given. With a `way`, room is made
+    """Answers the branch, as `run_turn` does; goes on with `begun` where that is given: with its last words, or with
+    what was decided about its calls. With a `way`, room is made
     first; else where that is needed and the settings say how. RoomMade comes for each message that the chat is covered
     down to."""
     is_wished = way is not None
@@ -77,12 +80,12 @@ async def answer_with_room(
             return
         has_begun, overflow = False, None
         options = GenerationOptions(settings.temperature, settings.max_tokens, thinking)
-        async with aclosing(_turn(found, engine, options, begun)) as events:
+        async with aclosing(_turn(found, engine, options, begun, tools)) as events:
             async for event in events:
                 if isinstance(event, TurnFailed) and isinstance(event.error, ContextFull):
                     overflow = event.error
                 else:
-                    has_begun = has_begun or isinstance(event, TextDelta | ReasoningDelta)
+                    has_begun = has_begun or not isinstance(event, QuestionQueued | UsageReported)
                     yield event
         if overflow is None:
             return
@@ -91,17 +94,19 @@ async def answer_with_room(
             return
 
 
-async def _look(branch: Branch, engine: Engine, settings: Settings, begun: Message | None) -> Filling:
+async def _look(branch: Branch, engine: Engine, settings: Settings, begun: Sequence[Message]) -> Filling:
     """What fills the context, with room for what the answer begins with."""
     found = await counted(filled(branch, engine, settings), engine)
-    return replace(found, reserve=found.reserve + roughly(begun)) if begun else found
+    return replace(found, reserve=found.reserve + sum(map(roughly, begun))) if begun else found
 
 
-def _turn(found: Filling, engine: Engine, options: GenerationOptions, begun: Message | None) -> AsyncGenerator[Event]:
-    prompt = found.prompt
-    if begun is not None:
-        prompt += [begun, *(() if engine.goes_on else (user(GO_ON),))]
-    return run_turn(prompt, engine, options=options)
+def _turn(
+    found: Filling, engine: Engine, options: GenerationOptions, begun: Sequence[Message], tools: TurnTools
+) -> AsyncGenerator[Event]:
+    prompt = [*found.prompt, *begun]
+    if begun and not tools.decisions and not engine.goes_on:
+        prompt.append(user(GO_ON))
+    return run_turn(prompt, engine, options=options, tools=tools)
 
 
 def _said(overflow: ContextFull, *, can_cover: bool) -> ContextFull:

@@ -19,7 +19,7 @@ def final_status(answer: Answer, *, ending: MessageStatus) -> MessageStatus:
         return "cut"
     if _failure(answer) is not None:
         return "failed"
-    return ending if answer.finished is None else "complete"
+    return ending if answer.finished is None and not answer.is_waiting else "complete"
 
 
 def rows_of(

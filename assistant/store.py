@@ -13,6 +13,7 @@ from assistant.records import (
     StoredConversation,
     StoredMessage,
     attached,
+    called,
     insert_conversation,
     new_id,
     save_message,
@@ -243,8 +244,12 @@ def erase_rows(
     moment = as_text(now())
     files = set(files)
     for message_id in message_ids:
-        rows = db.execute("DELETE FROM messages WHERE id = ? RETURNING parts", (message_id,)).fetchall()
+        rows = db.execute(
+            "DELETE FROM messages WHERE id = ? RETURNING parts, conversation_id", (message_id,)
+        ).fetchall()
         files.update(*(attached(row["parts"]) for row in rows))
+        runs = [(row["conversation_id"], call) for row in rows for call in called(row["parts"])]
+        db.executemany("DELETE FROM tool_runs WHERE conversation_id = ? AND call_id = ?", runs)
         db.execute("INSERT OR IGNORE INTO erased (id, erased_at) VALUES (?, ?)", (message_id, moment))
     if attachments is None or not files:
         return

@@ -54,7 +54,7 @@ def test_a_model_that_calls_a_tool_we_do_not_have_is_told_so_and_answers_in_word
 
 
 def test_a_model_that_calls_tools_for_ever_is_stopped() -> None:
-    endless = [Answer((), tool_calls=[CALL], finish_reason="tool_calls") for _ in range(3)]
+    endless = [Answer((), tool_calls=[CALL | {"id": f"c{each}"}], finish_reason="tool_calls") for each in range(2)]
     with fake_endpoint(*endless) as server:
-        events = turn(server, step_limit=3)
+        events = turn(server, step_limit=2)
     assert events[-1] == TurnFinished("tool_limit")

@@ -30,6 +30,7 @@ _REASONS: Mapping[str, Reason] = {
 }
 _BROKEN_OFF = frozenset({"error", "abort", "aborted", "cancelled", "canceled"})
 MOST_TOOL_CALLS = 128
+MOST_ARGUMENT_CHARACTERS = 2_000_000  # of one call; whoever runs it takes fewer, so what is cut here never runs
 
 
 @dataclass
@@ -150,13 +151,15 @@ class Deltas:
             return
         is_repeated = bool(name) and name == call.name and arguments == call.arguments
         call.id, call.name = call.id or call_id, call.name or name
-        if not is_repeated:
+        if not is_repeated and len(call.arguments) < MOST_ARGUMENT_CHARACTERS:
             call.arguments += arguments
 
     def _call_for(self, index: int | None, call_id: str, name: str) -> _Call | None:
         """The call that a piece goes on with; None when it begins a new one."""
-        if call_id and (known := [call for call in self._calls if call.id == call_id]):
-            return known[-1]
+        # Where two calls have one id, their numbers tell them apart.
+        of_that_id = [call for call in self._calls if call_id and call.id == call_id and index in (None, call.index)]
+        if of_that_id:
+            return of_that_id[-1]
         if index is not None:
             at_index = [call for call in self._calls if call.index == index]
             # Some gateways number every call 0: another id with a name is another call.

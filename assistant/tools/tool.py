@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from assistant.errors import ToolError
 from assistant.messages import ToolOffer
 from assistant.tools.hands import Hands
+from assistant.tools.thread import in_thread
 
 Approval = Literal["never", "ask"]
 Risk = Literal["none", "files", "code", "web", "server", "own"]
@@ -119,6 +119,8 @@ def tool(
 
     async def run(arguments: Arguments, hands: Hands) -> str:
         given = await _called(function, arguments, hands if wants_hands else None)
+        if isinstance(given, bytes | bytearray | memoryview):
+            raise ToolError("tool-binary", tool=function.__name__)
         return given if isinstance(given, str) else str(given)
 
     async def looked_at(arguments: Arguments, hands: Hands) -> Preview | None:
@@ -161,7 +163,7 @@ async def _called(function: Callable[..., Any], arguments: Arguments, hands: Han
     first = () if hands is None else (hands,)
     if inspect.iscoroutinefunction(function):
         return await function(*first, **arguments)
-    return await asyncio.to_thread(function, *first, **arguments)
+    return await in_thread(lambda: function(*first, **arguments), name=function.__name__)
 
 
 def _why(error: ValidationError) -> str:

@@ -1,0 +1,206 @@
+"""What tools may do in one chat: which its model is offered, which calls wait for the person, and what they decided.
+
+The messages are the only state of a turn that waits: its chat ends in calls without a result. A decision is bound to
+what the card showed, by a mark: the tool as it is, the arguments, and what the call would do. Whatever of these has
+changed since, nothing runs, and the card is shown anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from assistant.calls import NO_TOOLS, AllowedBy, Decision, ToolRun, TurnTools, denied
+from assistant.context import Branch
+from assistant.egress import Egress
+from assistant.engines import Engine
+from assistant.errors import HearthError, StoreError, ToolError
+from assistant.messages import Message, ToolCall, unanswered
+from assistant.records import StoredMessage, new_message
+from assistant.tool_log import ToolLog
+from assistant.tool_rules import ToolRules, fingerprint
+from assistant.tools.hands import Hands
+from assistant.tools.tool import Arguments, Preview, Tool
+from assistant.tools.toolbox import Toolbox
+
+log = logging.getLogger(__name__)
+
+Verdict = Literal["once", "chat", "deny"]
+Offering = Literal["all", "harmless", "none"]
+"""What a model is told of by itself: every tool, those that never ask (a small model is lost among more), or none."""
+
+PREVIEW_SECONDS = 20.0
+MORE_ASKED = "They asked something else instead."
+
+
+@dataclass(frozen=True)
+class Toolkit:
+    """What all chats share. `fits` says what a model can handle."""
+
+    toolbox: Toolbox
+    rules: ToolRules
+    egress: Egress
+    fits: Callable[[Engine], Offering]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A call that waits, as the person is asked about it. `tool` is None, or `problem` says why, where it cannot run;
+    `is_for_chat` is whether it may be allowed for the rest of the chat; `decided` is what was said already, while other
+    calls of the same step wait."""
+
+    call: ToolCall
+    tool: Tool | None
+    preview: Preview | None
+    problem: HearthError | None
+    mark: str
+    is_for_chat: bool
+    decided: Decision | None
+
+
+class Approvals:
+    """Of one chat, on one event loop. Without a toolkit there are no tools."""
+
+    def __init__(self, chat: str, kept: ToolLog, toolkit: Toolkit | None) -> None:
+        self._chat, self._kept, self._toolkit = chat, kept, toolkit
+        self._allowed = kept.allowed_in(chat) if toolkit else frozenset[str]()
+        self._switch = kept.switch_of(chat) if toolkit else None
+        self._decisions: dict[str, Decision] = {}  # until all that wait are decided about
+
+    def is_on(self, engine: Engine) -> bool:
+        """Whether the model of this chat is told of tools."""
+        if self._toolkit is None:
+            return False
+        return self._toolkit.fits(engine) != "none" if self._switch is None else self._switch
+
+    async def switch(self, *, is_on: bool) -> None:
+        """Switches tools on or off in this chat. Raises StoreError where that is not kept; it holds all the same."""
+        self._switch = is_on
+        await asyncio.to_thread(self._kept.switch, self._chat, is_on=is_on)
+
+    def waiting(self, branch: Branch) -> tuple[ToolCall, ...]:
+        """The calls that the end of the chat waits with. What was brought in from elsewhere never waits."""
+        if self._toolkit is None or not branch or branch[-1].status != "complete" or branch[-1].origin is not None:
+            return ()
+        return unanswered([item.message for item in branch])
+
+    def in_turn(self, engine: Engine, *, is_resumed: bool = False) -> TurnTools:
+        """What a turn may use; one that is resumed, with what has been decided. That counts for this turn alone."""
+        if self._toolkit is None:
+            return NO_TOOLS
+        decisions, self._decisions = (self._decisions if is_resumed else {}), {}
+        usable = () if self._switch is False and not decisions else self._usable()
+        offered = usable if self.is_on(engine) else ()
+        if self._toolkit.fits(engine) == "harmless":
+            offered = tuple(one for one in offered if one.approval == "never")
+        return TurnTools(
+            usable, tuple(one.offer for one in offered), self._hands, self._allowed_by, decisions, self._heard
+        )
+
+    async def question(self, branch: Branch, call_id: str) -> Question | None:
+        """What the person is asked about a call that waits; None for any other."""
+        call = next((one for one in self.waiting(branch) if one.id == call_id), None)
+        if call is None:
+            return None
+        tool, preview, problem = None, None, None
+        try:
+            tool, arguments = TurnTools(self._usable()).checked(call)
+            preview = await self._preview(tool, arguments, [item.message for item in branch])
+        except HearthError as error:
+            problem = error
+        is_for_chat = tool is not None and not tool.asks_each_time
+        mark = _mark(call, tool, preview, problem)
+        return Question(call, tool, preview, problem, mark, is_for_chat, self._decisions.get(call_id))
+
+    async def decide(
+        self, branch: Callable[[], Branch], call_id: str, verdict: Verdict, *, mark: str = "", word: str = ""
+    ) -> bool:
+        """Takes what the person said about a call that waits; whether that was taken. What is allowed is what the mark
+        was made for: what would do anything else by now is not."""
+        if verdict == "deny":
+            if not any(call.id == call_id for call in self.waiting(branch())):
+                return False
+            self._decisions[call_id] = Decision(is_allowed=False, word=word)
+            return True
+        asked = await self.question(branch(), call_id)
+        if asked is None or asked.tool is None or asked.mark != mark or (verdict == "chat" and not asked.is_for_chat):
+            return False
+        if verdict == "chat":
+            await self._allow_in_chat(asked.tool)
+        if not any(call.id == call_id for call in self.waiting(branch())):  # somebody was quicker
+            return False
+        self._decisions[call_id] = Decision(is_allowed=True, by="chat" if verdict == "chat" else "once")
+        return True
+
+    def are_complete(self, branch: Branch) -> bool:
+        """Whether something was decided about every call that waits, so that the turn can go on."""
+        waiting = self.waiting(branch)
+        undecided = [call for call in waiting if call.id not in self._decisions]
+        tools = TurnTools(self._usable())
+        return bool(waiting) and all(
+            (tool := tools.named(call.name)) is not None and self._allowed_by(tool) for call in undecided
+        )
+
+    def passed_over(self, branch: Branch) -> tuple[StoredMessage, ...]:
+        """The rows that a question leaves behind which is asked while calls wait: they are denied."""
+        self._decisions = {}
+        rows: list[StoredMessage] = []
+        for call in self.waiting(branch):
+            parent = rows[-1].id if rows else branch[-1].id
+            rows.append(new_message(parent, Message("tool", (denied(call, MORE_ASKED),))))
+        return tuple(rows)
+
+    def _usable(self) -> tuple[Tool, ...]:
+        assert self._toolkit is not None  # noqa: S101  # for the type checker: only then it is used
+        return tuple(one for one in self._toolkit.toolbox.tools() if self._toolkit.rules.of(one) != "off")
+
+    def _hands(self, messages: Sequence[Message]) -> Hands:
+        assert self._toolkit is not None  # noqa: S101
+        return Hands(self._chat, tuple(messages), self._toolkit.egress)
+
+    def _allowed_by(self, tool: Tool) -> AllowedBy | None:
+        assert self._toolkit is not None  # noqa: S101
+        if self._toolkit.rules.of(tool) == "allow":
+            return "itself" if tool.approval == "never" else "rule"
+        return "chat" if fingerprint(tool) in self._allowed and not tool.asks_each_time else None
+
+    async def _allow_in_chat(self, tool: Tool) -> None:
+        self._allowed |= {fingerprint(tool)}
+        try:
+            await asyncio.to_thread(self._kept.allow_in, self._chat, [fingerprint(tool)])
+        except StoreError as error:
+            log.warning("what was allowed in a chat could not be saved: %s", error)  # it holds until Hearth ends
+
+    async def _heard(self, run: ToolRun) -> None:
+        log.info("tool %s (%s %s): %s", run.tool.name, run.tool.origin.kind, run.tool.origin.name, run.outcome)
+        try:
+            await asyncio.to_thread(self._kept.put, self._chat, run)
+        except StoreError as error:
+            log.warning("a run of a tool could not be logged: %s", error)
+
+    async def _preview(self, tool: Tool, arguments: Arguments, said: Sequence[Message]) -> Preview | None:
+        if tool.preview is None:
+            return None
+        try:
+            async with asyncio.timeout(PREVIEW_SECONDS):
+                return await tool.preview(arguments, self._hands(said))
+        except ToolError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a border: whoever wrote the tool, the card is shown
+            log.warning("the preview of %s failed: %s", tool.name, type(error).__name__)
+            raise ToolError("tool-no-preview") from None
+
+
+def _mark(call: ToolCall, tool: Tool | None, preview: Preview | None, problem: HearthError | None) -> str:
+    shown: Mapping[str, object] = {
+        "call": [call.id, call.name, call.arguments],
+        "tool": fingerprint(tool) if tool else "",
+        "preview": repr(preview),
+        "problem": problem.message if problem else "",
+    }
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
