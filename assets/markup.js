@@ -343,5 +343,5 @@
     }
   }
 
-  window.hearth.markup = { ready, Growing, blocksOf };
+  window.hearth.markup = { ready, Growing, blocksOf, finish };
 })();

@@ -45,6 +45,14 @@
   };
   // A section that grows: Markdown block by block, other words as they are.
   const begun = (kind, title, isOpen, onBlock) => {
+    if (kind === "tool") {
+      const place = element("div", "hearth-tool");
+      return {
+        kind, place, text: "",
+        add(words) { if (words) { this.text = words; window.hearth.tools.show(place, JSON.parse(words)); } },
+        end() {},
+      };
+    }
     const place = sectionElement([kind, title, isOpen]);
     const within = place.querySelector(".hearth-prose, .hearth-plain") ?? place;
     const isMarkdown = kind === "markdown" || kind === "thought";

@@ -141,7 +141,15 @@ async def answer_calls(
 def denied(call: ToolCall, word: str = "") -> ToolResult:
     """What the model reads of a call that the person did not want."""
     said = f" They said: {word.strip()}" if word.strip() else ""
-    return ToolResult(call.id, f"The user did not allow this call, and nothing was done.{said}", is_error=True)
+    return ToolResult(call.id, f"{_DENIED}{said}", is_error=True)
+
+
+def is_denial(result: ToolResult) -> bool:
+    """Whether a result says that the person did not allow the call."""
+    return result.is_error and result.text.startswith(_DENIED)
+
+
+_DENIED = "The user did not allow this call, and nothing was done."
 
 
 async def run_calls(

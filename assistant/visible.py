@@ -16,6 +16,11 @@ def visible(text: str) -> str:
     return "".join(one if one.isprintable() else _code(one) for one in text)
 
 
+def visible_lines(text: str) -> str:
+    """The same of words in lines: line feeds and tabs stay, and whatever else is not seen has its code."""
+    return "".join(one if one.isprintable() or one in "\n\t" else _code(one) for one in text)
+
+
 def harmless(text: str) -> str:
     """Words for a terminal: lines, tabs and emoji as they are, and the codes of what a terminal would obey."""
     return _ORDERS.sub(lambda found: _code(found[0]), text)

@@ -168,7 +168,8 @@ class _Reader:
             began, news, passed = time.monotonic(), chat.news, milestone
             milestone = chat.milestone
             self._wish.clear()
-            view = View(chat.settled, chat.siblings, chat.live)
+            waiting = frozenset(call.id for call in chat.approvals.waiting(chat.settled)) if chat.live is None else ()
+            view = View(chat.settled, chat.siblings, chat.live, frozenset(waiting))
             # In a thread: to draw up a long chat takes longer than anything else on this loop may wait.
             frame = await asyncio.to_thread(self._transcript.frame, view)
             if milestone is not passed and view.live is None:

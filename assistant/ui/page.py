@@ -18,6 +18,7 @@ from assistant.library.incoming import Incoming
 from assistant.paths import asset
 from assistant.ui import scripts, theme
 from assistant.ui.banner import Banner
+from assistant.ui.cards import Cards
 from assistant.ui.chat import ChatTab
 from assistant.ui.commands import Commands
 from assistant.ui.context_panel import ContextPanel
@@ -98,6 +99,7 @@ def build_page(parts: Parts, *, lifespan: Callable[[Any], AbstractAsyncContextMa
         conversations, t, banner=lambda: banner.words() + chat.offers.words(), context=context, pictures=pictures
     )
     feed.add_to(app)
+    Cards(conversations, t).add_to(app)
     Intake(Incoming(parts.models.library), t).add_to(app)
     scripts.add_to(app)
     app.add_middleware(Shelf, kinds={block.get_block_name() for block in blocks.blocks.values()})

@@ -10,10 +10,11 @@ from typing import Literal
 from assistant.answer import Answer
 from assistant.events import UsageReported
 from assistant.i18n import Translator
-from assistant.messages import Attachment, Message
+from assistant.messages import Attachment, Message, ToolResult
 from assistant.records import Failure, StoredMessage
 from assistant.ui.actions import answer_actions, question_actions
 from assistant.ui.links import as_html, link
+from assistant.ui.tool_words import state_of, tool_section
 from assistant.ui.weight import is_heavy
 
 SectionKind = Literal["markdown", "plain", "thought", "plain thought", "tool", "waiting"]
@@ -31,7 +32,8 @@ Bubble = tuple[StoredMessage, ...]
 @dataclass(frozen=True)
 class Section:
     """A stretch of a bubble, as words and not as HTML: "markdown" and "plain" text, a folded "thought" in
-    Markdown or plain, a "tool" that was asked for, or the sign that something will come. `title` stands on the fold."""
+    Markdown or plain, a "tool" that was asked for (JSON: see `tool_words`), or the sign that something will come.
+    `title` stands on the fold."""
 
     kind: SectionKind
     text: str
@@ -62,10 +64,17 @@ def bubbles(messages: Iterable[StoredMessage]) -> list[Bubble]:
     return shown
 
 
-def render(said: Bubble, t: Translator, *, siblings: tuple[str, ...] = (), is_sent: bool = True) -> Card:
+def render(
+    said: Bubble,
+    t: Translator,
+    *,
+    siblings: tuple[str, ...] = (),
+    is_sent: bool = True,
+    waiting: frozenset[str] = frozenset(),
+) -> Card:
     """A bubble with what can be done with it and, below an answer, its closing line: model and speed, or why it ended
     early. `siblings` are the versions that stand in its place, where there is more than one; `is_sent` is whether the
-    model gets to read it."""
+    model gets to read it, `waiting` are the calls that the person is asked about."""
     first, last = said[0], said[-1]
     unsent = "" if is_sent else f'<div class="hearth-meta hearth-unsent">{t("context.unsent")}</div>'
     if first.message.role == "user":
@@ -74,11 +83,14 @@ def render(said: Bubble, t: Translator, *, siblings: tuple[str, ...] = (), is_se
         words = (Section("plain", text),) if text else ()
         return Card(first.id, "user", words, foot, text, _pictures(said))
     sections: list[Section] = []
-    foot = ""
+    results = _results(item.message for item in said)
     for item in said:
         if item.message.role == "assistant":
             sections += _sections(item.message, t, is_thinking=False)
-            foot += closing_line(item, t)
+            for call in item.message.tool_calls:
+                state = state_of(results.get(call.id), "asks" if call.id in waiting else "idle")
+                sections.append(Section("tool", tool_section(call, results.get(call.id), state, t)))
+    foot = closing_line(last, t)
     if any(section.kind == "plain" for section in sections):
         foot = f'<div class="hearth-meta">{t("chat.plain")}</div>{foot}'
     foot = _files(last.message) + unsent + foot + answer_actions(said, siblings, t)
@@ -103,13 +115,22 @@ def render_stand_in(covered: Sequence[StoredMessage], t: Translator) -> Card:
 def render_live(answer: Answer, t: Translator, *, is_heavy: Callable[[str], bool] = is_heavy) -> tuple[Section, ...]:
     """The running answer: what has come so far, or the sign that something will."""
     sections: list[Section] = []
+    results = _results(answer.messages)
     for message in answer.messages:
         if message.role == "assistant":
-            sections += _sections(message, t, is_thinking=not message.text, is_heavy=is_heavy)
+            is_thinking = not message.text and message is answer.messages[-1] and not message.tool_calls
+            sections += _sections(message, t, is_thinking=is_thinking, is_heavy=is_heavy)
+            for call in message.tool_calls:
+                state = state_of(results.get(call.id), "running" if call.id in answer.running else "waits")
+                sections.append(Section("tool", tool_section(call, results.get(call.id), state, t)))
     words = t("chat.queued", count=answer.ahead) if answer.ahead else t("chat.waiting")
     words = t("chat.reading", share=round(100 * answer.read)) if 0 < answer.read < 1 else words
     words = t("context.summarising") if answer.is_summarising else words
     return tuple(sections) or (Section("waiting", words),)
+
+
+def _results(messages: Iterable[Message]) -> dict[str, ToolResult]:
+    return {part.call_id: part for message in messages for part in message.parts if isinstance(part, ToolResult)}
 
 
 def closing_line(item: StoredMessage, t: Translator) -> str:
@@ -130,7 +151,6 @@ def _sections(
         title = t("chat.thinking") if is_thinking else t("chat.thought")
         kind: SectionKind = "plain thought" if is_heavy(message.reasoning) else "thought"
         shown.append(Section(kind, message.reasoning, title, is_open=is_thinking))
-    shown += [Section("tool", t("chat.tool", name=call.name)) for call in message.tool_calls]
     if message.text:
         shown.append(Section("plain" if is_heavy(message.text) else "markdown", message.text))
     return shown

@@ -23,6 +23,7 @@ OURS = (
         "pictures.js",
         "commands.js",
         "markup.js",
+        "tools.js",
         "transcript.js",
         "composer.js",
         "paste.js",

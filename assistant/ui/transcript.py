@@ -29,7 +29,8 @@ Frame = dict[str, Any]
     cards   those of them that the page does not have as they now are
     more    whether earlier ones can be asked for
     live    null when nothing runs, else {"begins": whether what the page has of an answer is void,
-            "sections": [[index, kind, title, is_open, words to add], ...]}
+            "sections": [[index, kind, title, is_open, words to add], ...]}; of a "tool", the words in place of those
+            it had
 """
 
 
@@ -40,6 +41,7 @@ class View:
     settled: tuple[StoredMessage, ...]
     siblings: Mapping[str, tuple[str, ...]]
     live: Answer | None
+    waiting: frozenset[str] = frozenset()  # the calls that the person is asked about
 
 
 class Transcript:
@@ -52,7 +54,7 @@ class Transcript:
         self._settled: object = None
         self._siblings: object = None
         self._wanted = 0  # how many bubbles more, above the first
-        self._cards: dict[str, tuple[Bubble, tuple[str, ...], bool]] = {}
+        self._cards: dict[str, tuple[Bubble, tuple[str, ...], bool, frozenset[str]]] = {}
         self._live: tuple[Section, ...] | None = None
         self._answer: Answer | None = None
         self._weighed: dict[str, tuple[int, bool]] = {}  # by how a text begins: how long it was, whether it was heavy
@@ -86,12 +88,13 @@ class Transcript:
         boundary = view.settled[covered - 1] if covered else None
         for bubble in window:
             key, versions, is_sent = bubble[0].id, view.siblings.get(bubble[0].id, ()), bubble[0].id not in hidden
-            shown = self._cards[key] = (bubble, versions, is_sent)
+            waiting = view.waiting if bubble is window[-1] else frozenset[str]()
+            shown = self._cards[key] = (bubble, versions, is_sent, waiting)
             if known.get(key) != shown:
-                new.append(asdict(render(bubble, self._t, siblings=versions, is_sent=is_sent)))
+                new.append(asdict(render(bubble, self._t, siblings=versions, is_sent=is_sent, waiting=waiting)))
             if boundary is not None and boundary.id == bubble[-1].id:
                 note = render_stand_in(view.settled[:covered], self._t)
-                shown = self._cards[note.key] = ((boundary,), (), False)
+                shown = self._cards[note.key] = ((boundary,), (), False, frozenset())
                 if known.get(note.key) != shown:
                     new.append(asdict(note))
         return {"order": list(self._cards), "cards": new, "more": len(said) > len(window)}
@@ -115,7 +118,8 @@ class Transcript:
         for index, section in enumerate(sections):
             old = had[index] if index < len(had) else None
             if section != old:
-                words = section.text[len(old.text) :] if old else section.text
+                grows = old is not None and section.kind != "tool"  # the state of a tool is told anew
+                words = section.text[len(old.text) :] if old and grows else section.text
                 added.append([index, section.kind, section.title, section.is_open, words])
         self._live = sections
         return {"live": {"begins": begins, "sections": added}} if added or begins else {}
@@ -129,5 +133,5 @@ class Transcript:
 
 
 def _is_other(had: Section, now: Section) -> bool:
-    """Whether a section is not merely longer than it was."""
-    return had.kind != now.kind or not now.text.startswith(had.text)
+    """Whether a section is not merely longer than it was, or a tool further on."""
+    return had.kind != now.kind or (now.kind != "tool" and not now.text.startswith(had.text))

@@ -59,6 +59,7 @@ NEEDED = {
     "GET /",
     "GET /assets/{path:path}",
     "GET /attached/{chat}/{file}",
+    "GET /call/{chat}/{call:path}",
     "GET /context/{chat}",
     "GET /favicon.ico",
     "GET /feed/{chat}/{message}",

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ class Counted:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def tool(self, **more: object) -> Tool:
+    def tool(self, **more: Any) -> Tool:
         def note(text: str) -> str:
             """Writes a text down."""
             self.texts.append(text)
