@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assistant.approvals import Offering, Toolkit
+from assistant.approvals import Offering, Toolkit, unattended
 from assistant.attachments import Attachments
 from assistant.backup import Backups
 from assistant.caretaker import Caretaker
@@ -55,8 +55,12 @@ from assistant.settings import EngineSetup, SettingsFile
 from assistant.store import Store
 from assistant.tool_rules import ToolRules
 from assistant.tools.builtin import BUILTIN_TOOLS
+from assistant.tools.hands import Belongings, Hands
+from assistant.tools.notes import Notes
 from assistant.tools.toolbox import Toolbox
+from assistant.tools.workspace import Workspace
 from assistant.turn import run_turn
+from assistant.undo import Undo
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -90,6 +94,7 @@ class App:
         self._toolbox = Toolbox(lambda: BUILTIN_TOOLS)  # a further source: self._toolbox.add
         self._toolbox.add(self._servers.tools)
         self._tool_rules = ToolRules(profile.tool_rules_file)
+        self._workspaces: dict[str, Workspace] = {}
         self._engines: dict[Target | BuiltIn, Engine] = {}
         self._engine_log_file = profile.log_file.with_name("engine.log")
         self._guard: Guard | None = None
@@ -176,13 +181,15 @@ class App:
         seal_process(self._egress)
 
     async def ask(self, question: str) -> AsyncGenerator[Event]:
-        """Answers one question outside any chat; nothing of it is saved. Raises StartError."""
+        """Answers one question outside any chat; nothing of it is saved. Nobody is asked, so tools that ask are not
+        there. Raises StartError."""
         self._make_folders()
         choice = self._choose()
         prompt = choice.settings.system_prompt.strip()
         messages = [*([Message("system", (Text(prompt),))] if prompt else []), user(question)]
         options = GenerationOptions(choice.settings.temperature, choice.settings.max_tokens)
-        async with aclosing(run_turn(messages, choice.engine, options=options)) as events:
+        tools = unattended(self._toolkit(), choice.engine, lambda said: Hands("", tuple(said), self._egress))
+        async with aclosing(run_turn(messages, choice.engine, options=options, tools=tools)) as events:
             async for event in events:
                 yield event
 
@@ -261,7 +268,17 @@ class App:
         return EngineChoice(self._engine(target), self._configuration.settings_for(target))
 
     def _toolkit(self) -> Toolkit:
-        return Toolkit(self._toolbox, self._tool_rules, self._egress, self._fits)
+        return Toolkit(self._toolbox, self._tool_rules, fits=self._fits, hands=self._hands)
+
+    def _hands(self, database: Database, chat: str, answer: str, said: tuple[Message, ...]) -> Hands:
+        """What a call works with: the workspace, the notes, and undo beside the chat."""
+        belongings = Belongings(self._workspace_at(str(self.profile.workspace)), Notes(self.profile.notes_file))
+        return Hands(chat, said, self._egress, belongings, Undo(database, self._workspace_at).of_answer(answer))
+
+    def _workspace_at(self, folder: str) -> Workspace:
+        if folder not in self._workspaces:
+            self._workspaces[folder] = Workspace(Path(folder), closed=(self.profile.data_dir,))
+        return self._workspaces[folder]
 
     def _fits(self, engine: Engine) -> Offering:
         """What a model is told of by itself: everything, where it was seen to call a tool."""

@@ -13,11 +13,12 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from assistant.calls import NO_TOOLS, AllowedBy, Decision, ToolRun, TurnTools, denied
 from assistant.context import Branch
-from assistant.egress import Egress
+from assistant.database import Database
 from assistant.engines import Engine
 from assistant.errors import HearthError, StoreError, ToolError
 from assistant.messages import Message, ToolCall, unanswered
@@ -40,12 +41,13 @@ MORE_ASKED = "They asked something else instead."
 
 @dataclass(frozen=True)
 class Toolkit:
-    """What all chats share. `fits` says what a model can handle."""
+    """What all chats share. `fits` says what a model can handle; `hands` makes the surroundings of a call from the
+    database of its chat, the ids of the chat and of the answer (its first message), and what was said."""
 
     toolbox: Toolbox
     rules: ToolRules
-    egress: Egress
     fits: Callable[[Engine], Offering]
+    hands: Callable[[Database, str, str, tuple[Message, ...]], Hands]
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,9 @@ class Question:
 class Approvals:
     """Of one chat, on one event loop. Without a toolkit there are no tools."""
 
-    def __init__(self, chat: str, kept: ToolLog, toolkit: Toolkit | None) -> None:
-        self._chat, self._kept, self._toolkit = chat, kept, toolkit
+    def __init__(self, chat: str, database: Database, toolkit: Toolkit | None) -> None:
+        self._chat, self._database, self._toolkit = chat, database, toolkit
+        self._kept = kept = ToolLog(database)
         self._allowed = kept.allowed_in(chat) if toolkit else frozenset[str]()
         self._switch = kept.switch_of(chat) if toolkit else None
         self._decisions: dict[str, Decision] = {}  # until all that wait are decided about
@@ -89,8 +92,9 @@ class Approvals:
             return ()
         return unanswered([item.message for item in branch])
 
-    def in_turn(self, engine: Engine, *, is_resumed: bool = False) -> TurnTools:
-        """What a turn may use; one that is resumed, with what has been decided. That counts for this turn alone."""
+    def in_turn(self, engine: Engine, answer: str, *, is_resumed: bool = False) -> TurnTools:
+        """What a turn may use that makes this answer; one that is resumed, with what has been decided. That counts for
+        this turn alone."""
         if self._toolkit is None:
             return NO_TOOLS
         decisions, self._decisions = (self._decisions if is_resumed else {}), {}
@@ -98,9 +102,8 @@ class Approvals:
         offered = usable if self.is_on(engine) else ()
         if self._toolkit.fits(engine) == "harmless":
             offered = tuple(one for one in offered if one.approval == "never")
-        return TurnTools(
-            usable, tuple(one.offer for one in offered), self._hands, self._allowed_by, decisions, self._heard
-        )
+        hands = partial(self._hands, answer)
+        return TurnTools(usable, tuple(one.offer for one in offered), hands, self._allowed_by, decisions, self._heard)
 
     async def question(self, branch: Branch, call_id: str) -> Question | None:
         """What the person is asked about a call that waits; None for any other."""
@@ -110,7 +113,7 @@ class Approvals:
         tool, preview, problem = None, None, None
         try:
             tool, arguments = TurnTools(self._usable()).checked(call)
-            preview = await self._preview(tool, arguments, [item.message for item in branch])
+            preview = await self._preview(tool, arguments, branch)
         except HearthError as error:
             problem = error
         is_for_chat = tool is not None and not tool.asks_each_time
@@ -159,9 +162,9 @@ class Approvals:
         assert self._toolkit is not None  # noqa: S101  # for the type checker: only then it is used
         return tuple(one for one in self._toolkit.toolbox.tools() if self._toolkit.rules.of(one) != "off")
 
-    def _hands(self, messages: Sequence[Message]) -> Hands:
+    def _hands(self, answer: str, messages: Sequence[Message]) -> Hands:
         assert self._toolkit is not None  # noqa: S101
-        return Hands(self._chat, tuple(messages), self._toolkit.egress)
+        return self._toolkit.hands(self._database, self._chat, answer, tuple(messages))
 
     def _allowed_by(self, tool: Tool) -> AllowedBy | None:
         assert self._toolkit is not None  # noqa: S101
@@ -183,17 +186,26 @@ class Approvals:
         except StoreError as error:
             log.warning("a run of a tool could not be logged: %s", error)
 
-    async def _preview(self, tool: Tool, arguments: Arguments, said: Sequence[Message]) -> Preview | None:
+    async def _preview(self, tool: Tool, arguments: Arguments, branch: Branch) -> Preview | None:
         if tool.preview is None:
             return None
         try:
             async with asyncio.timeout(PREVIEW_SECONDS):
-                return await tool.preview(arguments, self._hands(said))
+                return await tool.preview(arguments, self._hands(branch[-1].id, [item.message for item in branch]))
         except ToolError:
             raise
         except Exception as error:  # noqa: BLE001  # a border: whoever wrote the tool, the card is shown
             log.warning("the preview of %s failed: %s", tool.name, type(error).__name__)
             raise ToolError("tool-no-preview") from None
+
+
+def unattended(toolkit: Toolkit, engine: Engine, hands: Callable[[Sequence[Message]], Hands]) -> TurnTools:
+    """What a turn may use while nobody is there to be asked: what never asks, where the person's rule lets it run."""
+    tools = tuple(
+        one for one in toolkit.toolbox.tools() if one.approval == "never" and toolkit.rules.of(one) == "allow"
+    )
+    offered = tuple(one.offer for one in tools) if toolkit.fits(engine) != "none" else ()
+    return TurnTools(tools, offered, hands, lambda _: "itself")
 
 
 def _mark(call: ToolCall, tool: Tool | None, preview: Preview | None, problem: HearthError | None) -> str:

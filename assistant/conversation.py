@@ -29,7 +29,6 @@ from assistant.sending import Sending
 from assistant.settings import Settings, WayToMakeRoom
 from assistant.store import Store
 from assistant.titles import engine_title, first_words
-from assistant.tool_log import ToolLog
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +73,7 @@ class Conversation:
         )
         self._sending = Sending(store, lambda: self.settled, self._put)
         self._kept = kept
-        self.approvals = Approvals(self.id, ToolLog(store.database), toolkit)
+        self.approvals = Approvals(self.id, store.database, toolkit)
         self._choose = choose
         self._tasks = tasks  # those that run: the event loop alone would let them, and this chat, be collected
         self._wants_title = stored.titled_by in ("nobody", "words")
@@ -334,7 +333,7 @@ class Conversation:
         row = new_message(above[-1].id, begun or Message("assistant", ()), status="streaming")
         rows = (*resumed[:-1], replace(resumed[-1], status="streaming")) if resumed else (row,)
         said = tuple(item.message for item in rows) if begun or resumed else ()
-        tools = self.approvals.in_turn(choice.engine, is_resumed=bool(resumed))
+        tools = self.approvals.in_turn(choice.engine, rows[0].id, is_resumed=bool(resumed))
         # Before the first await: a double click sends once.
         self._live, self._arrived = Answer(said), []
         try:

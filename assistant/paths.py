@@ -96,6 +96,16 @@ class Profile:
         return self.data_dir / "models"
 
     @property
+    def workspace(self) -> Path:
+        """The folder that the file tools work in, unless the person picks another."""
+        return self.data_dir / "workspace"
+
+    @property
+    def notes_file(self) -> Path:
+        """What the assistant has noted."""
+        return self.data_dir / "notes.md"
+
+    @property
     def log_file(self) -> Path:
         return self.data_dir / "logs" / "hearth.log"
 

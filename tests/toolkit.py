@@ -18,6 +18,7 @@ from assistant.messages import ToolResult
 from assistant.settings import Settings
 from assistant.store import Store
 from assistant.tool_rules import ToolRules
+from assistant.tools.hands import Hands
 from assistant.tools.tool import Tool
 from assistant.tools.toolbox import Toolbox
 from tests.fake_endpoint import FakeEndpoint
@@ -51,7 +52,12 @@ def play(
     async def run() -> None:
         engine = EndpointEngine(server.url, model="fake")
         store = Store(Database(folder / "hearth.db"))
-        toolkit = Toolkit(Toolbox(lambda: tools), ToolRules(folder / rules), Egress(), lambda _: offering)
+        toolkit = Toolkit(
+            Toolbox(lambda: tools),
+            ToolRules(folder / rules),
+            fits=lambda _: offering,
+            hands=lambda _database, chat, _answer, said: Hands(chat, said, Egress()),
+        )
         choice = EngineChoice(engine, Settings())
         opened = Conversations(store, private=Store(Database(None)), choose=lambda _pick: choice, toolkit=toolkit)
         try:
