@@ -151,14 +151,15 @@
     ways.append(button(words.deny, "hearth-card-deny", say("deny")), word);
     return ways;
   };
+  const post = (path, what) => fetch(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(what),
+  });
   const decide = async (place, told, asked, verdict, word) => {
     const { transcript } = window.hearth;
     try {
-      const answer = await fetch("/decide", {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ chat: transcript.chat(), call: told.id, verdict, mark: asked.mark, word }),
-      });
+      const answer = await post("/decide", { chat: transcript.chat(), call: told.id, verdict, mark: asked.mark, word });
       const { taken = false, error = "" } = await answer.json();
       transcript.comeBack();
       await ask(place, told, taken ? "" : error || asked.words.changed);
@@ -169,8 +170,9 @@
   // What the card says comes from the server each time: what the call would do now, and whether it still waits.
   const ask = async (place, told, notice = "") => {
     const chat = window.hearth.transcript.chat();
-    const answer = await fetch(`/call/${chat}/${encodeURIComponent(told.id)}`).catch(() => null);
-    if (answer?.ok) card(place, told, await answer.json(), notice);
+    const answer = await post("/card", { chat, call: told.id }).catch(() => null);
+    const asked = answer?.ok ? await answer.json() : null;
+    if (asked) card(place, told, asked, notice);
     else if (!place.querySelector(".hearth-card")) fold(place, told);
   };
 

@@ -66,10 +66,17 @@ class Answer:
             case ToolCallFinished(result):
                 running = tuple(call_id for call_id in self.running if call_id != result.call_id)
                 return replace(self, running=running)._with_part("tool", result)
-            case ApprovalNeeded():
-                return replace(self, is_waiting=True)
             case UsageReported():
                 return replace(self, usage=event)
+            case ApprovalNeeded() | TurnFinished() | TurnFailed():
+                return self._ended(event)
+            case _:
+                assert_never(event)
+
+    def _ended(self, event: ApprovalNeeded | TurnFinished | TurnFailed) -> Answer:
+        match event:
+            case ApprovalNeeded():
+                return replace(self, is_waiting=True)
             case TurnFinished(reason):
                 return replace(self, finished=reason)
             case TurnFailed(error):

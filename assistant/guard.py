@@ -65,7 +65,9 @@ _UPLOAD = "/gradio_api/upload"
 _PIECE = "/models/piece"
 _PICTURE = "/pictures"
 _WITH_QUERY = frozenset({"/gradio_api/queue/data", "/gradio_api/upload_progress", _UPLOAD})  # else: deep links
-_CALLS = frozenset({"/ask", "/context", "/pictures/remove", "/gradio_api/queue/join", "/gradio_api/run/predict"})
+_CALLS = frozenset(
+    {"/ask", "/card", "/context", "/decide", "/pictures/remove", "/gradio_api/queue/join", "/gradio_api/run/predict"}
+)
 _POSTS = {  # route: content type, bytes
     **dict.fromkeys(_CALLS, (b"application/json", CALL_LIMIT_BYTES)),
     "/gradio_api/cancel": (b"application/json", SMALL_LIMIT_BYTES),

@@ -11,7 +11,7 @@ from assistant.calls import NO_TOOLS, TurnTools
 from assistant.context import Branch, Filling, covered_count, covered_down_to, filling, next_cover, roughly
 from assistant.engines import Engine, GenerationOptions
 from assistant.errors import ContextFull, EngineError
-from assistant.events import Event, QuestionQueued, RoomMade, SummaryBegun, TurnFailed, UsageReported
+from assistant.events import Event, PromptRead, QuestionQueued, RoomMade, SummaryBegun, TurnFailed, UsageReported
 from assistant.messages import Message, user
 from assistant.pick import Thinking
 from assistant.settings import Settings, WayToMakeRoom
@@ -85,7 +85,7 @@ async def answer_with_room(
                 if isinstance(event, TurnFailed) and isinstance(event.error, ContextFull):
                     overflow = event.error
                 else:
-                    has_begun = has_begun or not isinstance(event, QuestionQueued | UsageReported)
+                    has_begun = has_begun or not isinstance(event, QuestionQueued | PromptRead | UsageReported)
                     yield event
         if overflow is None:
             return

@@ -1,7 +1,7 @@
 """The cards on which a person decides about tool calls: what is asked, and the way back of what they say.
 
-A card is asked for by its chat and the call's id, and says what it would do at this moment; a decision carries the mark
-of what was shown (see `approvals`). Both come by routes of ours, which are safe behind the guard only.
+A card says what its call would do at this moment; a decision carries the mark of what was shown (see `approvals`). Both
+are asked for by routes of ours, which are safe behind the guard only.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ LONGEST_WORD = 2_000
 
 
 class Cards:
-    """Serves `/call/CHAT/CALL`, what is asked about a call that waits, or 404 for one that does not (any more), and
-    takes at `/decide` what the person said as JSON: `chat`, `call`, `verdict`, `mark` and `word`. It gives whether that
-    was `taken`."""
+    """Serves `/card`, which gives what is asked about the call `call` of the chat `chat`, and null where it does not
+    wait (any more); and `/decide`, which takes what the person said: besides these two `verdict`, `mark` and `word`. It
+    gives whether that was `taken`."""
 
     def __init__(self, conversations: Conversations, t: Translator) -> None:
         self._conversations, self._t = conversations, t
 
     def add_to(self, app: FastAPI) -> None:
         """Adds the routes."""
-        app.add_api_route("/call/{chat}/{call:path}", self._call, methods=["GET"])
+        app.add_api_route("/card", self._card, methods=["POST"])
         app.add_api_route("/decide", self._decide, methods=["POST"])
 
-    async def _call(self, chat: str, call: str) -> Response:
+    async def _card(self, wanted: _Wanted) -> Response:
         try:
-            conversation = await self._conversations.open(chat)
+            conversation = await self._conversations.open(wanted.chat)
             asked = None
             if conversation is not None and not conversation.is_running:
-                asked = await conversation.approvals.question(conversation.settled, call)
+                asked = await conversation.approvals.question(conversation.settled, wanted.call)
         except HearthError as error:
             log.warning("a card could not be made: %s", error)
-            return JSONResponse({}, 503)
-        return JSONResponse({}, 404) if asked is None else JSONResponse(question_words(asked, self._t))
+            return JSONResponse(None, 503)
+        return JSONResponse(None if asked is None else question_words(asked, self._t))
 
     async def _decide(self, said: _Decision) -> Response:
         try:
@@ -58,9 +58,12 @@ class Cards:
         return JSONResponse({"taken": taken})
 
 
-class _Decision(BaseModel):
+class _Wanted(BaseModel):
     chat: str
     call: str
+
+
+class _Decision(_Wanted):
     verdict: Verdict
     mark: str = ""
     word: str = Field(default="", max_length=LONGEST_WORD)

@@ -69,7 +69,7 @@ def question_words(asked: Question, t: Translator) -> dict[str, Any]:
         "mark": asked.mark,
         "title": t("tool.card.title", name=visible(asked.call.name)),
         "origin": origin_words(asked.tool.origin, t) if asked.tool else "",
-        "about": visible(asked.tool.description.strip().splitlines()[0]) if asked.tool else "",
+        "about": visible(" ".join(asked.tool.description.strip().split("\n\n")[0].split())) if asked.tool else "",
         "risk": _risk(asked.tool, t) if asked.tool else "",
         "problem": problem,
         "arguments": arguments_of(asked.call),
