@@ -9,7 +9,8 @@
   let number = 0;
   const send = (command) => {
     const verb = command.split("/")[0];
-    const name = verb === "model-use" ? verb : verb.startsWith("model-") ? "model-command" : "command";
+    const name = verb === "model-use" ? verb : verb.startsWith("model-") ? "model-command"
+      : verb.startsWith("tool-") ? "tool-command" : "command";
     const field = one(`#${name} input, #${name} textarea`);
     if (!field) return;
     number += 1;
@@ -37,6 +38,7 @@
     event.stopPropagation();
     const command = link.getAttribute("href").slice("#hearth/".length);
     const verb = command.split("/")[0];
+    if (link.closest(".hearth-tool-output")) return; // a tool wrote it
     if (link.closest("#chat-column") && !ofMessages.includes(verb)) return; // a model wrote it
     if (hereOnly[verb]) { hereOnly[verb](); return; }
     if (verb === "print") {

@@ -51,12 +51,14 @@ from assistant.pictures import data_url
 from assistant.redaction import conceal
 from assistant.rescue import open_chats
 from assistant.servers import Servers
-from assistant.settings import EngineSetup, SettingsFile
+from assistant.settings import EngineSetup, SettingsFile, write_private
 from assistant.store import Store
 from assistant.tool_rules import ToolRules
 from assistant.tools.builtin import BUILTIN_TOOLS
 from assistant.tools.hands import Belongings, Hands
 from assistant.tools.notes import Notes
+from assistant.tools.own.allowed import Allowed
+from assistant.tools.own.functions import OwnFunctions
 from assistant.tools.toolbox import Toolbox
 from assistant.tools.workspace import Workspace
 from assistant.turn import run_turn
@@ -92,9 +94,17 @@ class App:
             logs=profile.log_file.parent,
         )
         self._toolbox = Toolbox(lambda: BUILTIN_TOOLS)  # a further source: self._toolbox.add
-        self._toolbox.add(self._servers.tools)
         self._tool_rules = ToolRules(profile.tool_rules_file)
         self._workspaces: dict[str, Workspace] = {}
+        self._own = OwnFunctions(
+            profile.tools,
+            workspace=lambda: profile.workspace,
+            allowed=Allowed(profile.allowed_functions_file, write_private),
+            taken=lambda: [each.name for each in BUILTIN_TOOLS],
+        )
+        self._toolbox.add(self._own.tools)
+        self._toolbox.add(self._servers.tools)
+        self.open_folder: Callable[[Path], None] | None = None  # where there is a desktop
         self._engines: dict[Target | BuiltIn, Engine] = {}
         self._engine_log_file = profile.log_file.with_name("engine.log")
         self._guard: Guard | None = None
@@ -127,6 +137,7 @@ class App:
         from assistant.ui.models_tab import Models
         from assistant.ui.page import build_page, upload_folder
         from assistant.ui.parts import Parts
+        from assistant.ui.tools_tab import Tools
 
         private = Store(Database(None))
         self._files = (attachments, private.attachments)
@@ -164,6 +175,13 @@ class App:
             importer=Importer(store, attachments),
             exporter=Exporter(store, attachments, ENGLISH),
             servers=self._servers,
+            tools=Tools(
+                self._toolbox,
+                self._tool_rules,
+                self._own,
+                hands=lambda: Hands("", (), self._egress, self._belongings),
+                open_folder=self.open_folder,
+            ),
         )
         page = build_page(parts, lifespan=lifespan)
         self._guard = Guard(page, port=port, uploads=upload_folder())
@@ -272,13 +290,16 @@ class App:
 
     def _hands(self, database: Database, chat: str, answer: str, said: tuple[Message, ...]) -> Hands:
         """What a call works with: the workspace, the notes, and undo beside the chat."""
-        belongings = Belongings(self._workspace_at(str(self.profile.workspace)), Notes(self.profile.notes_file))
-        return Hands(chat, said, self._egress, belongings, Undo(database, self._workspace_at).of_answer(answer))
+        return Hands(chat, said, self._egress, self._belongings, Undo(database, self._workspace_at).of_answer(answer))
 
     def _workspace_at(self, folder: str) -> Workspace:
         if folder not in self._workspaces:
             self._workspaces[folder] = Workspace(Path(folder), closed=(self.profile.data_dir,))
         return self._workspaces[folder]
+
+    @property
+    def _belongings(self) -> Belongings:
+        return Belongings(self._workspace_at(str(self.profile.workspace)), Notes(self.profile.notes_file))
 
     def _fits(self, engine: Engine) -> Offering:
         """What a model is told of by itself: everything, where it was seen to call a tool."""

@@ -83,6 +83,16 @@ class Profile:
         return self.data_dir / "server-tools.json"
 
     @property
+    def tools(self) -> Path:
+        """The folder of the person's own functions."""
+        return self.data_dir / "tools"
+
+    @property
+    def allowed_functions_file(self) -> Path:
+        """Which files of functions the person has allowed, by their content."""
+        return self.data_dir / "functions.json"
+
+    @property
     def keys_file(self) -> Path:
         return self.data_dir / "keys.json"
 
@@ -156,4 +166,13 @@ def _close_to_others(path: Path) -> None:
 
 
 _FOLDERS = ("backups", "attachments", "models", "tools", "workspace", "logs")
-_FILES = ("hearth.db*", "settings.json*", "keys.json*", "instance.*", "tools.json*", "server-tools.json", "cache")
+_FILES = (
+    "hearth.db*",
+    "settings.json*",
+    "keys.json*",
+    "instance.*",
+    "tools.json*",
+    "server-tools.json",
+    "functions.json*",
+    "cache",
+)

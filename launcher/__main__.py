@@ -1,4 +1,4 @@
-"""The `hearth` command: the window by default, and the others; three are hidden, for Hearth itself."""
+"""The `hearth` command: the window by default, and the others; some are hidden, for Hearth itself."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from assistant.tools.mcp.keeper import main as keeper  # late: as above
 
         keeper()
+        return OK
+    if words[:1] == ["own-function"]:
+        from assistant.tools.own.child import main as own_function  # late: as the engine
+
+        own_function()
         return OK
     if words[:1] == ["probe-window"]:
         from launcher.webview_probe import probe  # late: this is a process of its own

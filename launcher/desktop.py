@@ -128,7 +128,12 @@ class _Desktop:
 
         if self._running is not None:
             self._running.stop()  # what is left of one that died
-        self._running = Running(self._options.profile, self._options.choices, on_death=self._die)
+        self._running = Running(
+            self._options.profile,
+            self._options.choices,
+            on_death=self._die,
+            open_folder=lambda folder: open_outside(str(folder)),
+        )
         return self._running.start(self._window.report)
 
     def _die(self, _: BaseException) -> None:

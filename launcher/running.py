@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 from assistant import create_app
@@ -20,12 +21,19 @@ Step = Literal["data", "interface", "server"]
 
 class Running:
     """`start` may raise anything; after a failure it may be called again. `on_death` is called when the server ends
-    by itself. `choices` are the command line's: endpoint, model, api_key."""
+    by itself. `choices` are the command line's: endpoint, model, api_key. `open_folder` shows a folder on the desktop,
+    where there is one."""
 
     def __init__(
-        self, profile: Profile, choices: dict[str, str | None], *, on_death: Callable[[BaseException], None]
+        self,
+        profile: Profile,
+        choices: dict[str, str | None],
+        *,
+        on_death: Callable[[BaseException], None],
+        open_folder: Callable[[Path], None] | None = None,
     ) -> None:
         self._profile, self._choices, self._on_death = profile, choices, on_death
+        self._open_folder = open_folder
         self._server: Server | None = None
         self._app: Any = None
 
@@ -41,6 +49,7 @@ class Running:
     def _start(self, report: Callable[[Step], None]) -> str:
         report("data")
         self._app = create_app(self._profile, **self._choices)
+        self._app.open_folder = self._open_folder
         self._app.seal_process()
         hide_keys(self._app.keys_to_hide)
         server = Server(on_death=self._on_death)

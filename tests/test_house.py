@@ -48,6 +48,10 @@ PUT_TOGETHER = (
     "settings.",
     "shortcut.",
     "start.",
+    "tools.from.",
+    "tools.risk.",
+    "tools.rule.",
+    "tools.state.",
 )
 COMPOSED_IN_APP_ONLY = {"Store", "SettingsFile", "Keys", "Guard", "EmbeddedEngine", "EndpointEngine"}
 

@@ -33,6 +33,7 @@ from assistant.ui.servers_page import ServersPage
 from assistant.ui.settings_pages import SettingsPages
 from assistant.ui.shelf import Shelf
 from assistant.ui.sidebar import Sidebar
+from assistant.ui.tools_tab import ToolsTab
 
 NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
@@ -72,6 +73,7 @@ def build_page(parts: Parts, *, lifespan: Callable[[Any], AbstractAsyncContextMa
                 chat = ChatTab(conversations, configuration, parts.neighbourhood, sidebar, t, check=parts.check)
             with gr.Tab(t("tab.tools"), elem_id="tab-tools", id="tools") as tools_tab:
                 servers = ServersPage(parts.servers, configuration, t, composer=chat.text, tabs=tabs)
+                tools = ToolsTab(parts.tools, t)
             with gr.Tab(t("tab.models"), elem_id="tab-models", id="models") as models_tab:
                 library = ModelsTab(parts.models, configuration, t)
             with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:
@@ -81,6 +83,7 @@ def build_page(parts: Parts, *, lifespan: Callable[[Any], AbstractAsyncContextMa
         chat.wire(blocks)
         sidebar.wire(chat.state)
         commands.wire(tabs)
+        tools.wire(tools_tab)
         uses = [*chat.offers.wire(blocks, banner.look), *pages.general.search.wire()]
         servers.wire(tools_tab)
         changes = [*uses, *library.wire(models_tab)]

@@ -16,6 +16,7 @@ from assistant.servers import Servers
 from assistant.ui.check import TargetCheck
 from assistant.ui.engine_page import EngineDesk
 from assistant.ui.models_tab import Models
+from assistant.ui.tools_tab import Tools
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,4 @@ class Parts:
     importer: Importer
     exporter: Exporter
     servers: Servers
+    tools: Tools

@@ -30,6 +30,7 @@ OURS = (
         "print.js",
     ),
     "models.js",
+    "tooltab.js",
 )
 OTHERS = ("markdown-it.min.js", "highlight.min.js")  # see assets/vendor/LICENSES.md
 # Gradio 6.31 drops @page from a style sheet, and confines what it says for print to its own container.

@@ -1,0 +1,63 @@
+"""A call that a person makes by hand: the same checks, the same limits as a model's, and what came of it as HTML."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from assistant.errors import HearthError, ToolError
+from assistant.i18n import Translator
+from assistant.tools.hands import Hands
+from assistant.tools.own.functions import Outcome
+from assistant.tools.own.process import Shown
+from assistant.tools.tool import Arguments, Tool
+from assistant.ui import tool_result
+
+log = logging.getLogger(__name__)
+
+Call = Callable[[Arguments], AsyncGenerator[Outcome]]
+
+
+def call_of(tool: Tool, hands: Callable[[], Hands]) -> Call:
+    """How a tool that gives one text is called: within its time, and cut to its length."""
+
+    async def call(arguments: Arguments) -> AsyncGenerator[Outcome]:
+        try:
+            async with asyncio.timeout(tool.timeout_seconds):
+                text = await tool.run(arguments, hands())
+        except TimeoutError:
+            raise ToolError("own-too-long", seconds=f"{tool.timeout_seconds:g}") from None
+        yield Outcome((Shown(kind="text", text=text[: tool.output_characters]),), is_done=True)
+
+    return call
+
+
+async def run_by_hand(tool: Tool, text: str, call: Call, t: Translator) -> AsyncGenerator[str]:
+    """Checks the arguments and calls; gives what is to be shown, each time that is more. Never raises."""
+    outcome = Outcome()
+    try:
+        arguments = tool.check(text)
+        yield tool_result.said(t("tools.running"), "plain")
+        async with aclosing(call(arguments)) as outcomes:
+            async for outcome in outcomes:
+                if outcome.shown or outcome.printed:
+                    yield tool_result.output(outcome.shown, outcome.printed, t)
+        if not (outcome.shown or outcome.printed):
+            yield tool_result.said(t("tools.nothing-given"), "good")
+    except HearthError as error:
+        yield failed(error, outcome, t)
+    except Exception:  # the border to tools of others: one calm sentence, and the log has the rest
+        log.exception("the tool %s failed", tool.name)
+        yield failed(ToolError("tool-bug", name=tool.name), outcome, t)
+
+
+def failed(error: HearthError, outcome: Outcome, t: Translator) -> str:
+    """Why a call did not work, below what it had given by then."""
+    code = str(error.values.get("code", ""))
+    words = error.message_in(t) if code else f"{error.message_in(t)} {error.hint_in(t)}"
+    if error.key == "tool-arguments":  # the hint is for a model
+        words = error.message_in(t)
+    before = tool_result.output(outcome.shown, outcome.printed, t)
+    return "\n\n".join(each for each in (before, tool_result.said(words, "bad", code=code)) if each)
