@@ -16,7 +16,7 @@ from assistant.tools.own.functions import Outcome, OwnFile, OwnFunctions
 from assistant.tools.own.new_file import write_example
 from assistant.ui import tool_form, tool_result
 from assistant.ui.links import as_html, link
-from assistant.ui.tool_run import failed, run_by_hand
+from assistant.ui.tool_run import Running, failed, run_by_hand
 from assistant.ui.wiring import Changes, chain, wire
 from assistant.visible import visible
 
@@ -167,25 +167,20 @@ def draw_form(tool: Any, call: Any, place: str, t: Translator, *, title: str) ->
             stop = gr.Button(t("chat.stop"), elem_classes="hearth-tool-stop", scale=0, visible=False)
         output = gr.Markdown(elem_classes="hearth-tool-output", container=False)
 
+        running = Running(t)  # of this page: a render's parts belong to one
+
         async def go(*given: Any) -> AsyncGenerator[Changes]:
             try:
                 text = tool_form.arguments(of, given)
             except ToolError as error:
                 yield {output: failed(error, EMPTY, t)}
                 return
-            async for words in run_by_hand(tool, text, call, t):
+            async for words in running.follow(run_by_hand(tool, text, call, t)):
                 yield {output: words, stop: gr.update(visible=True)}
             yield {stop: gr.update(visible=False)}
 
-        running = wire([run.click], go, inputs=inputs, outputs=[output, stop])
-        stop.click(
-            lambda: {output: tool_result.said(t("tools.stopped"), "plain"), stop: gr.update(visible=False)},
-            outputs=[output, stop],
-            cancels=[running],
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        wire([run.click], go, inputs=inputs, outputs=[output, stop])
+        wire([stop.click], running.stop)
 
 
 def unseen(name: str) -> gr.Textbox:

@@ -43,7 +43,7 @@ def _row(tool: Tool, rule: Rule, choices: Sequence[Rule], t: Translator) -> str:
     label = _text(t("tools.rule", name=tool.name))
     words = "".join(lines)
     return (
-        f'<li class="hearth-model" data-tool="{_text(tool.name)}"><div class="hearth-model-words">{words}</div>'
+        f'<li class="hearth-model"><div class="hearth-model-words">{words}</div>'
         f'<div class="hearth-model-do"><span class="hearth-rules" role="group" aria-label="{label}">{said}</span>'
         f"{attempt}</div></li>"
     )

@@ -17,6 +17,8 @@ from assistant.ui import tool_result
 
 log = logging.getLogger(__name__)
 
+FRAME_SECONDS = 0.1
+
 Call = Callable[[Arguments], AsyncGenerator[Outcome]]
 
 
@@ -51,6 +53,46 @@ async def run_by_hand(tool: Tool, text: str, call: Call, t: Translator) -> Async
     except Exception:  # the border to tools of others: one calm sentence, and the log has the rest
         log.exception("the tool %s failed", tool.name)
         yield failed(ToolError("tool-bug", name=tool.name), outcome, t)
+
+
+class Running:
+    """What runs of one form, which can be stopped at any time."""
+
+    def __init__(self, t: Translator) -> None:
+        self._t = t
+        self._task: asyncio.Task[None] | None = None
+
+    async def follow(self, given: AsyncGenerator[str]) -> AsyncGenerator[str]:
+        """What is given, the latest of what comes faster than it can be shown; and that it was stopped, if it was."""
+        words: asyncio.Queue[str | None] = asyncio.Queue()
+        task = self._task = asyncio.create_task(_pour(given, words))
+        try:
+            while (latest := await words.get()) is not None:
+                while not words.empty() and (newer := words.get_nowait()) is not None:
+                    latest = newer
+                yield latest
+                if task.done() and words.empty():  # its end may be what came last
+                    break
+                await asyncio.sleep(FRAME_SECONDS)
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+        if task.cancelled():
+            yield tool_result.said(self._t("tools.stopped"), "plain")
+
+    async def stop(self) -> None:
+        """Ends it; `follow` says so. A coroutine, because a task belongs to its loop."""
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def _pour(given: AsyncGenerator[str], words: asyncio.Queue[str | None]) -> None:
+    try:
+        async with aclosing(given):
+            async for each in given:
+                words.put_nowait(each)
+    finally:
+        words.put_nowait(None)
 
 
 def failed(error: HearthError, outcome: Outcome, t: Translator) -> str:
