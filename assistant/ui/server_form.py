@@ -53,6 +53,25 @@ class ServerForm:
             )
             self._save = gr.Button(t("servers.save"), elem_id="servers-save", scale=0)
 
+        self.outputs: list[Any] = [self._part, self._said, self._place, *self._fields, self._seconds]
+
+    def filled(self, launch: Launch, place: KeyPlace | None) -> Changes:
+        """The form, open, with a server to be changed. Of what it is given there are only the names."""
+        mark = ": " if launch.url else "="
+        names = "\n".join(f"{name}{mark}" for name in launch.secrets)
+        arguments = "\n".join(launch.arguments)
+        values = (launch.name, launch.command, arguments, launch.folder, launch.url, names)
+        kept = {self._place: place} if place else {}
+        return (
+            dict(zip(self._fields, values, strict=True))
+            | kept
+            | {
+                self._seconds: launch.timeout_seconds,
+                self._part: gr.update(open=True),
+                self._said: sentences([self._t("servers.changing", name=launch.name)], "plain"),
+            }
+        )
+
     def wire(self, opened: list[Any], show: Show, outputs: list[Any]) -> None:
         """Ties the handlers to the page. `opened` are the events by which the page is opened; `show` gives the whole
         page with a server chosen and a sentence."""

