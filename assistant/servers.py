@@ -315,13 +315,21 @@ def _read(path: Path) -> dict[str, tuple[Offered, ...]]:
     try:
         if path.stat().st_size > _LARGEST_FILE_BYTES:
             return {}
-        kept: dict[str, list[dict[str, str]]] = json.loads(path.read_text(encoding="utf-8"))
-        return {name: tuple(Offered(**tool) for tool in tools) for name, tools in kept.items()}
+        kept: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))
+        return {name: tuple(_offered(tool) for tool in tools) for name, tools in kept.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         log.warning("what was known of the tools of MCP servers cannot be read: %s", type(error).__name__)
         return {}
+
+
+def _offered(kept: Mapping[str, Any]) -> Offered:
+    """Raises ValueError, TypeError for what is no tool."""
+    tool = Offered(**kept)
+    if not all(isinstance(value, str) for value in kept.values()) or not isinstance(json.loads(tool.parameters), dict):
+        raise TypeError("no tool")
+    return tool
 
 
 def _entry(launch: Launch, *, allowed: str) -> Server:

@@ -178,6 +178,7 @@ def test_arguments_are_held_to_the_schema_of_the_server() -> None:
         ('{"town": "Ulm", "days": 8}', "days: 8 is greater than"),
         ("[]", "object"),
         ("{", "double quotes"),
+        ('{"town": "\\ud800"}', "surrogates"),
     ]:
         with pytest.raises(ToolError) as unfit:
             arguments_of(text, schema)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from assistant.errors import HearthError
 from assistant.i18n import Translator
+from assistant.redaction import conceal
 from assistant.servers import Change, View
 from assistant.ui.links import as_html
 from assistant.visible import visible
@@ -39,6 +40,8 @@ def about(view: View, t: Translator) -> str:
     said: list[str] = []
     if not view.is_allowed:
         said.append(sentences([t("servers.ask-address" if view.launch.url else "servers.ask")], "plain"))
+    if conceal(view.launch.shown) != view.launch.shown:
+        said.append(sentences([t("servers.key-in-command")], "bad"))
     if isinstance(view.fault, HearthError):
         said.append(failed(view.fault, t))
     said.append(_command(view, t))

@@ -86,6 +86,7 @@ def checked(text: str, schema: Mapping[str, Any]) -> Arguments:
     of which a server could write one that takes for ever."""
     try:
         arguments = json.loads(text or "{}")
+        json.dumps(arguments, ensure_ascii=False).encode()  # half a character cannot be sent
     except (ValueError, RecursionError) as error:
         raise ToolError("tool-arguments", why=str(error)[:300]) from None
     if not isinstance(arguments, dict):

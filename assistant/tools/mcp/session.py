@@ -74,7 +74,8 @@ class Session:
         self._client: Any = None
         self._task: asyncio.Task[None] | None = None
         self._end = asyncio.Event()
-        self._starting = asyncio.Lock()
+        self._starting, self._listing = asyncio.Lock(), asyncio.Lock()
+        self._news = 0  # how often it said that its tools have changed
 
     @property
     def state(self) -> State:
@@ -195,8 +196,14 @@ class Session:
         self._status = status
 
     async def _heard(self, message: Any) -> None:
-        """What the server says by itself. New tools are listed anew."""
-        if type(message).__name__ == "ToolListChangedNotification" and self._client is not None:
+        """What the server says by itself. New tools are listed anew; of many such words at once the last counts."""
+        if type(message).__name__ != "ToolListChangedNotification" or self._client is None:
+            return
+        self._news += 1
+        news = self._news
+        async with self._listing:
+            if news != self._news or self._client is None:
+                return
             try:
                 await self._list_tools(self._client)
             except HearthError as error:
