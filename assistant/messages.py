@@ -26,11 +26,13 @@ class Reasoning:
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A model's wish to have a tool run. `arguments` is the JSON text as the model wrote it, valid or not."""
+    """A model's wish to have a tool run. `arguments` is the JSON text as the model wrote it, valid or not; where it was
+    mended, `arguments` is the mended one, which counts, and `written` what the model wrote."""
 
     id: str
     name: str
     arguments: str
+    written: str = ""
 
 
 @dataclass(frozen=True)

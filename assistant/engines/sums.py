@@ -1,0 +1,48 @@
+"""The sums that a question holds, in figures and signs. Pure."""
+
+from __future__ import annotations
+
+import re
+
+_NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
+_SIGNS: tuple[tuple[str, str], ...] = (
+    (r"\bmultiplied by\b|\btimes\b|[×·]|(?<=\d) ?x ?(?=\d)", " * "),
+    (r"\bdivided by\b|\bover\b|÷", " / "),
+    (r"\bto the power of\b|\^", " ** "),
+    (r"\bsquared\b", " ** 2 "),
+    (r"\bcubed\b", " ** 3 "),
+    (r"\bplus\b", " + "),
+    (r"\bminus\b|[−–]", " - "),
+    (rf"({_NUMBER}) ?(?:%|percent|per cent) of (?={_NUMBER})", r" \1 / 100 * "),
+)
+_ORDERS: tuple[tuple[str, str], ...] = (
+    (rf"\b(?:add|sum of|add up) ({_NUMBER}) (?:and|to|with) ({_NUMBER})", r"\1 + \2"),
+    (rf"\b(?:subtract|take|take away|deduct) ({_NUMBER})(?: away)? from ({_NUMBER})", r"\2 - \1"),
+    (rf"\bdifference (?:between|of) ({_NUMBER}) and ({_NUMBER})", r"\1 - \2"),
+    (rf"\b(?:multiply|product of) ({_NUMBER}) (?:by|and|with) ({_NUMBER})", r"\1 * \2"),
+    (rf"\b(?:divide|quotient of) ({_NUMBER}) (?:by|and) ({_NUMBER})", r"\1 / \2"),
+    (rf"\bsquare root of ({_NUMBER})", r"\1 ** 0.5"),
+)
+_SUM = re.compile(
+    rf"(?<![\w.])[(\-\s]*{_NUMBER}(?:[)\s]*(?:\*\*|[-+*/%])[(\-\s]*{_NUMBER})+(?:\s*\))*(?![\w])", re.IGNORECASE
+)
+_YEARS = re.compile(r"^\d{4}-\d{2,4}$|^\d+-\d+-\d+$")  # and dates
+
+
+def sums_in(question: str) -> list[str]:
+    """Each sum, such as `17 * 23` of "What is 17 times 23?"; what is rather a span of years or a date is none."""
+    found = [
+        _tidy(re.sub(pattern, put, match.group(), flags=re.IGNORECASE))
+        for pattern, put in _ORDERS
+        for match in re.finditer(pattern, question, re.IGNORECASE)
+    ]
+    text = question
+    for pattern, sign in _SIGNS:
+        text = re.sub(pattern, sign, text, flags=re.IGNORECASE)
+    said = [match.group().strip() for match in _SUM.finditer(text)]
+    found += [_tidy(one) for one in said if not _YEARS.match(one) and one.count("(") == one.count(")")]
+    return list(dict.fromkeys(found))
+
+
+def _tidy(text: str) -> str:
+    return " ".join(re.sub(r"(?<=\d),(?=\d{3})", "", text).split())
