@@ -312,16 +312,12 @@ class App:
         if not target.endpoint:
             return self._built_in(self._configuration.built_in)
         if target not in self._engines:
-            known = self._tested.get(target.endpoint, target.model)
-            self._engines[target] = EndpointEngine(
-                target.endpoint,
-                model=target.model,
-                access=target.access,
-                egress=self._egress,
-                context_tokens=known.abilities.context_tokens if known else None,
-                sees_pictures=known.abilities.sees_images if known else None,
-                show=self._show,
+            engine = EndpointEngine(
+                target.endpoint, model=target.model, access=target.access, egress=self._egress, show=self._show
             )
+            if known := self._tested.get(target.endpoint, target.model):
+                engine.told(known.abilities)
+            self._engines[target] = engine
         return self._engines[target]
 
     def _show(self, file: Attachment) -> str | None:

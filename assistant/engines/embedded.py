@@ -12,6 +12,7 @@ from assistant.egress import Egress
 from assistant.engines import EngineEvent, EngineIdentity, GenerationOptions
 from assistant.engines.abilities import Abilities
 from assistant.engines.access import Access
+from assistant.engines.calling import Calling, Way
 from assistant.engines.endpoint import EndpointEngine, load_client
 from assistant.engines.line import Line
 from assistant.engines.process import CONTEXT_TOKENS, EngineProcess
@@ -39,11 +40,13 @@ class EmbeddedEngine:
         ready_seconds: float = 120,
         egress: Egress | None = None,
         show: Show | None = None,
+        way: Way | None = None,
     ) -> None:
         self._model_path, self._log_file = model_path, log_file
         self._name = name or (model_id(model_path) if model_path else "")
         self._setup, self._ready_seconds, self._egress = setup or EngineSetup(), ready_seconds, egress
         self._show = show
+        self._way: Way | None = way
         self._starting = asyncio.Lock()
         self._line = Line()  # the child answers one at a time, and would let the others wait without a word
         self._process: EngineProcess | None = None
@@ -141,6 +144,7 @@ class EmbeddedEngine:
                     egress=self._egress,
                     sees_pictures=bool(self._setup.projector),
                     show=self._show,
+                    calling=Calling(keeps_to_json=True, is_built_in=True, always=self._way or process.way),
                 )
             return process, self._endpoint
 

@@ -14,8 +14,18 @@ from assistant.egress import Egress, Reason, is_loopback
 from assistant.engines import AnswerFinished, EngineEvent, EngineIdentity, EngineKind, GenerationOptions
 from assistant.engines.abilities import Abilities, context_in_force, examine
 from assistant.engines.access import Access
+from assistant.engines.calling import Calling, SchemaRefused, ToolsRefused
 from assistant.engines.deltas import Deltas
-from assistant.engines.faults import Asked, Refused, adapted, from_error_event, from_refusal, is_worth_a_retry
+from assistant.engines.faults import (
+    Asked,
+    Refused,
+    adapted,
+    from_error_event,
+    from_refusal,
+    is_worth_a_retry,
+    refuses_schema,
+    refuses_tools,
+)
 from assistant.engines.limits import Limits
 from assistant.engines.prompt import Show, shows_pictures, to_request_messages
 from assistant.engines.sse import EventData
@@ -52,12 +62,14 @@ class EndpointEngine:
         context_tokens: int | None = None,
         sees_pictures: bool | None = None,
         show: Show | None = None,
+        calling: Calling | None = None,
     ) -> None:
         self._url, self._model = url.rstrip("/"), model or ""
         self._has_chosen_model = not model
         self._kind: EngineKind = kind
         self._reason: Reason = "engine" if kind == "embedded" else "endpoint"
         self._access, self._limits, self._egress = access or Access(), limits or Limits(), egress or Egress()
+        self.calling = calling or Calling()
         self._wire: tuple[asyncio.AbstractEventLoop, Wire] | None = None
         self._context_tokens, self._has_asked_for_context = context_tokens, False
         self._sees_pictures, self._show = sees_pictures, show
@@ -85,9 +97,10 @@ class EndpointEngine:
         return NotCompatible("engine-no-pictures", model=self._model) if self._sees_pictures is False else None
 
     def told(self, found: Abilities) -> None:
-        """A test has found out how much the model reads, and whether it sees pictures."""
+        """A test has found out how much the model reads, whether it sees pictures, and how it takes tools."""
         self._context_tokens = found.context_tokens or self._context_tokens
         self._sees_pictures = found.sees_images
+        self.calling.told(calls_tools=found.calls_tools, keeps_to_json=found.keeps_to_json)
 
     async def learn_context(self) -> None:
         if self._has_asked_for_context or not self._model:
@@ -103,7 +116,8 @@ class EndpointEngine:
         if not self._counts:
             return None
         try:
-            counted = await (await self._connected()).count(to_request_messages(messages))  # no picture is a token
+            history = to_request_messages(self.calling.history(messages))  # no picture is a token
+            counted = await (await self._connected()).count(history)
         except (EngineError, Refused):
             counted = None
         self._counts = counted is not None
@@ -124,7 +138,19 @@ class EndpointEngine:
     async def stream(self, messages: Sequence[Message], options: GenerationOptions) -> AsyncGenerator[EngineEvent]:
         if shows_pictures(messages) and (fault := self.blindness) is not None:
             raise fault
-        request = await self._request(messages, options)
+        if options.tools:
+            answer = self.calling.stream(self._ask, messages, options)
+        else:
+            answer = self._ask(self.calling.history(messages), options, {})
+        async with aclosing(answer) as events:
+            async for event in events:
+                yield event
+
+    async def _ask(
+        self, messages: Sequence[Message], options: GenerationOptions, more: Mapping[str, Any]
+    ) -> AsyncGenerator[EngineEvent]:
+        """One request, with `more` in it. Raises ToolsRefused and SchemaRefused, too, where more is about that."""
+        request = with_more(await self._request(messages, options), more)
         in_words = None if shows_pictures(messages) else to_request_messages(messages)
         deltas, began = Deltas(), None
         for asked in (request, _in_one_piece(request)):
@@ -223,7 +249,11 @@ class EndpointEngine:
             except TimeoutError:
                 raise Interrupted("engine-silent", url=self._url) from None
             except Refused as refused:
+                if refuses_tools(request, refused):
+                    raise ToolsRefused from None
                 changed = adapted(request, refused)
+                if changed is None and refuses_schema(request, refused):
+                    raise SchemaRefused from None
                 error = self._learnt(from_refusal(refused, self._asked(request)))
                 if may_choose_anew and error.key == "engine-model-unknown":  # it was first in the list once
                     may_choose_anew, self._model = False, await self._first_model()
@@ -322,6 +352,12 @@ def _in_one_piece(request: Mapping[str, Any]) -> dict[str, Any]:
     """The same for a server that closed its stream without anything in it: llama-cpp-python's says that the context is
     full, and other faults, to those alone who want the answer whole."""
     return {name: value for name, value in request.items() if name != "stream_options"} | {"stream": False}
+
+
+def with_more(request: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """A request with more fields; those that only some servers know stand in one of their own."""
+    beside = {**request.get("extra_body", {}), **more.get("extra_body", {})}
+    return {**request, **more, **({"extra_body": beside} if beside else {})}
 
 
 def thinking_fields(thinking: Thinking) -> dict[str, Any]:

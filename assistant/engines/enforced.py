@@ -1,7 +1,8 @@
 """Tool calls by a grammar: a model that knows no tools is asked for a JSON object that its engine enforces. Pure.
 
-Two small questions in place of one: first which tool, or none, then the arguments by that tool's own schema. A schema of
-all tools at once is refused by some servers, and an answer in words inside of JSON is a poor one and cannot be streamed.
+Two small questions in place of one: first which tool, or none, then the arguments by that tool's own schema. A schema
+of all tools at once is refused by some servers, and an answer in words inside of JSON is a poor one that cannot be
+streamed.
 """
 
 from __future__ import annotations

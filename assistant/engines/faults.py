@@ -102,6 +102,18 @@ _FIELD = re.compile(
     re.IGNORECASE,
 )
 
+_TOOLS = re.compile(
+    r"does not support (tools?|function)|tools? (param|is|are|call)[^.]{0,40}(requires?|not|un)|requires? --?-?jinja|"
+    r"tool[_ ]choice|--enable-auto-tool-choice|tool-call-parser|function.?call(ing|s)?[^.]{0,40}(not|un)support|"
+    r"No endpoints found that support tool use|UnsupportedParamsError[^}]{0,200}tool|"  # OpenRouter's, LiteLLM's
+    r"unsupported[^.]{0,60}\btools?\b|"
+    r"\btools?\b[^.]{0,60}(not (supported|permitted|allowed|implemented)|unsupported|extra)|"
+    r"(unknown|unrecognized|unexpected|extra|additional)[^.]{0,60}\btools\b|"
+    r"roles? must alternate|(only|unknown|unsupported|unexpected)[^.]{0,40}\broles?\b|"  # templates, of a tool's result
+    r"(jinja|template)[^.]{0,80}\btools?\b",
+    re.IGNORECASE,
+)
+
 
 def from_refusal(refused: Refused, asked: Asked) -> EngineError:
     """The error for an answer with an HTTP error status."""
@@ -169,6 +181,16 @@ def from_connection(fault: BaseException, asked: Asked, *, has_begun: bool = Fal
 def is_worth_a_retry(refused: Refused) -> bool:
     """Whether the same request may succeed a little later."""
     return refused.status in (429, 503, 529) and not _QUOTA.search(refused.body)
+
+
+def refuses_tools(request: Mapping[str, Any], refused: Refused) -> bool:
+    """Whether this server, or its model's template, knows nothing of tools."""
+    return "tools" in request and refused.status in (400, 404, 422, 500, 501) and bool(_TOOLS.search(refused.body))
+
+
+def refuses_schema(request: Mapping[str, Any], refused: Refused) -> bool:
+    """Whether this server knows nothing of answers by a schema."""
+    return "response_format" in request and refused.status in (400, 422, 500, 501)
 
 
 def adapted(request: Mapping[str, Any], refused: Refused) -> dict[str, Any] | None:

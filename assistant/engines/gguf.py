@@ -67,6 +67,7 @@ class Header:
     chat_bytes_per_token: int  # what each token of a chat takes in memory
     active_share: float = 1.0  # of the weights, for each token: less than 1 for a mixture of experts
     parts: int = 1
+    has_tools: bool = False  # whether its template knows any
 
 
 def read_model(path: Path, *, name: str = "") -> Header:
@@ -186,7 +187,13 @@ def _told(values: Mapping[str, object], *, parameters: int, file_bytes: int) -> 
         file_bytes=file_bytes,
         chat_bytes_per_token=_chat_bytes_per_token(values, family),
         active_share=used / experts if 0 < used < experts else 1.0,
+        has_tools=knows_tools(values.get("tokenizer.chat_template")),
     )
+
+
+def knows_tools(template: object) -> bool:
+    """Whether a chat template puts tools before the model."""
+    return isinstance(template, str) and bool(re.search(r"\btools\b", template))
 
 
 def _chat_bytes_per_token(values: Mapping[str, object], family: str) -> int:

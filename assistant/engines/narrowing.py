@@ -21,8 +21,15 @@ _ADDRESS = re.compile(r"url|address|link", re.IGNORECASE)
 _LONG_TEXT = re.compile(r"text|note|message|query|question|content|body|topic|subject|search", re.IGNORECASE)
 _AIM, _START = re.compile(r"(?i)to|into|target|dest"), re.compile(r"(?i)from|source|origin")
 _QUOTED = re.compile(r"[\"“]([^\"“”]+)[\"”]|(?<!\w)['‘]([^'‘’]+)['’](?!\w)")
-_LEADS_ON = frozenset("a an the in on to of for at by with and or is are my your from into as that".split())
-_BEFORE_A_TEXT = frozenset("for that about of on up google remember ask say".split())
+_LEADS_ON = frozenset(
+    re.findall(
+        r"\w+:?",
+        """
+        a an the in on to of for at by with and or is are my your from into as that
+        """,
+    )
+)
+_BEFORE_A_TEXT = frozenset(["for", "that", "about", "of", "on", "up", "google", "remember", "ask", "say"])
 
 
 def narrowed(offer: ToolOffer, question: str) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, cast
 
+from assistant.engines.calling import Way
 from assistant.engines.child import BATCH_TOKENS, BATCH_TOKENS_ON_FEW_CORES, FEW_CORES, Order
-from assistant.engines.gguf import Header, read_model
+from assistant.engines.gguf import Header, knows_tools, read_model
 from assistant.engines.machine import BESIDE_BYTES, Machine
 from assistant.errors import ModelMissing, Unreachable
 from assistant.settings import EngineSetup
@@ -44,8 +45,11 @@ class Address:
 class EngineProcess:
     """One child, from its start on. `ready`, `ends_within` and `end` may block: call them in a thread."""
 
-    def __init__(self, process: subprocess.Popen[bytes], order: Order, *, ready_seconds: float) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], order: Order, *, ready_seconds: float, way: Way = "enforced"
+    ) -> None:
         self._process, self._order, self._ready_seconds = process, order, ready_seconds
+        self.way: Way = way
         self._waiting = threading.Lock()
         self._address: Address | None = None
 
@@ -62,7 +66,7 @@ class EngineProcess:
             process = _spawn(log)
         _tell(process, order)
         reading_seconds = max(0, header.file_bytes - _SOON_READ_BYTES) / _SLOW_DISK_BYTES_PER_SECOND
-        return EngineProcess(process, order, ready_seconds=ready_seconds + reading_seconds)
+        return EngineProcess(process, order, ready_seconds=ready_seconds + reading_seconds, way=way_of(header, order))
 
     @property
     def context_tokens(self) -> int:
@@ -117,6 +121,14 @@ def order_for(model: Path, header: Header, setup: EngineSetup, *, model_id: str,
         projector_path=setup.projector,
         chat_template=setup.chat_template,
     )
+
+
+def way_of(header: Header, order: Order) -> Way:
+    """How this model takes tools. A tiny one is not left to choose, whatever its template knows."""
+    if order.is_tiny:
+        return "suggested"
+    has_tools = knows_tools(order.chat_template) if order.chat_template else header.has_tools
+    return "native" if has_tools else "enforced"
 
 
 def batch_tokens_for(cores: int) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from assistant.messages import Attachment, Message, ToolCall, ToolResult
+from assistant.messages import Attachment, Message, Part, Text, ToolCall, ToolResult
 
 Show = Callable[[Attachment], str | None]
 """Gives a picture as the address that carries it; None where it cannot be had."""
@@ -53,7 +55,7 @@ def _with_pictures(message: Message, show: Show | None) -> Content:
 
 def _append(sent: list[dict[str, Any]], *, role: str, content: Content, calls: Iterable[ToolCall]) -> None:
     tool_calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _sendable(call.arguments)}}
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _sendable(_as_object(call))}}
         for call in calls
     ]
     if not content and not tool_calls:
@@ -77,6 +79,60 @@ def _results(message: Message, asked: set[str]) -> list[dict[str, Any]]:
         for part in message.parts
         if isinstance(part, ToolResult) and part.call_id in asked
     ]
+
+
+def in_words(messages: Sequence[Message]) -> list[Message]:
+    """The same chat for a model that knows no tools: calls and results are words, each in the turn of who said them.
+    Templates that insist on turns get them, and what was said once stays as it was."""
+    answered = {part.call_id for message in messages for part in message.parts if isinstance(part, ToolResult)}
+    names = {call.id: call.name for message in messages for call in message.tool_calls}
+    told: list[Message] = []
+    for message in messages:
+        results = [part for part in message.parts if isinstance(part, ToolResult) and part.call_id in names]
+        parts = tuple(_call_in_words(part) for part in message.parts if not _is_left_out(part, answered))
+        if message.role != "tool" and parts:
+            told.append(replace(message, parts=parts) if message.tool_calls else message)
+        if results:
+            told.append(Message("user", (Text("\n\n".join(_result_in_words(each, names) for each in results)),)))
+    return told
+
+
+def with_instructions(messages: Sequence[Message], instructions: str) -> list[Message]:
+    """The chat with words for the model at its beginning: behind the system prompt, or where there is none, before the
+    first question, for some templates know no system prompt."""
+    said = list(messages)
+    place = next((place for place, message in enumerate(said) if message.role in ("system", "user")), None)
+    if place is None:
+        return [Message("user", (Text(instructions),)), *said]
+    first = said[place]
+    words = (Text("\n\n"), Text(instructions))
+    parts = (*first.parts, *words) if first.role == "system" else (*reversed(words), *first.parts)
+    return [*said[:place], replace(first, parts=parts), *said[place + 1 :]]
+
+
+def _is_left_out(part: Part, answered: set[str]) -> bool:
+    return isinstance(part, ToolResult) or (isinstance(part, ToolCall) and part.id not in answered)
+
+
+def _call_in_words(part: Part) -> Part:
+    if not isinstance(part, ToolCall):
+        return part
+    call = f'{{"name": {json.dumps(part.name)}, "arguments": {_as_object(part)}}}'
+    return Text(f"<tool_call>{call}</tool_call>")
+
+
+def _result_in_words(result: ToolResult, names: Mapping[str, str]) -> str:
+    said = "failed" if result.is_error else "gave"
+    return f"(The tool {names[result.call_id]} {said}:)\n{result.text}"
+
+
+def _as_object(call: ToolCall) -> str:
+    """The arguments, or what the model wrote in their place inside an object: templates read them as one, and fail."""
+    try:
+        is_object = isinstance(json.loads(call.arguments), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    return call.arguments if is_object else json.dumps({"invalid": call.arguments})
 
 
 def _sendable(text: str) -> str:

@@ -22,8 +22,9 @@ FILE = re.compile(r"(?<![\w/.@:])(?:[\w.-]+/)*[\w-]+\.(?!\d)[A-Za-z]\w{0,4}\b(?!
 URL = re.compile(r"\bhttps?://[^\s<>\"']+|\bwww\.[^\s<>\"']+", re.IGNORECASE)
 NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
 _TO_BE_SAID = re.compile(
-    r"^\W*(?:please\s+|can you\s+|could you\s+)*(?:explain|describe|summari[sz]e|why|write|invent|list|tell me (?:a|about)|"
-    r"what (?:is|are) the (?:difference|meaning|best way)|what does\b.*\bmean|how (?:do|does|did|can|should|would)\b|"
+    r"^\W*(?:please\s+|can you\s+|could you\s+)*(?:explain|describe|summari[sz]e|why|write|invent|list|"
+    r"tell me (?:a|about)|what (?:is|are) the (?:difference|meaning|best way)|what does\b.*\bmean|"
+    r"how (?:do|does|did|can|should|would)\b|"
     r"should\b|do you\b|give me (?:\w+ )?(?:ideas|tips|advice)|imagine|teach)",
     re.IGNORECASE,
 )
@@ -34,13 +35,14 @@ _WISHES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
     for tool, question in (
         (
             r"\b(?:time of day|current time|clock|date and time)\b",
-            r"\bwhat(?:['’]s| is)? the (?:time|date|hour|day)\b|\b(?:what|which) (?:day|date|month|year)\b.*\b(?:today|is it)\b|"
+            r"\bwhat(?:['’]s| is)? the (?:time|date|hour|day)\b|"
+            r"\b(?:what|which) (?:day|date|month|year)\b.*\b(?:today|is it)\b|"
             r"\btime is it\b|\btoday['’]s date\b|\bcurrent (?:time|date)\b|\bweekday\b.*\btoday\b",
         ),
         (
             r"\b(?:weather|forecast)\b",
-            r"\b(?:is|will) it (?:be )?(?:rain|snow|sunny|cold|hot|warm|windy|cloudy)\w* (?:in|at)\b|\btemperature in [A-Z]|"
-            r"\bhow (?:cold|hot|warm) is it in\b|\bforecast\b",
+            r"\b(?:is|will) it (?:be )?(?:rain|snow|sunny|cold|hot|warm|windy|cloudy)\w* (?:in|at)\b|"
+            r"\btemperature in [A-Z]|\bhow (?:cold|hot|warm) is it in\b|\bforecast\b",
         ),
         (
             r"\b(?:web|internet|online)\b.*\bsearch|\bsearch\w*\b.*\b(?:web|internet|online)\b",
@@ -52,15 +54,21 @@ _WISHES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
         (r"\btranslat", r"\bhow (?:do|would|can) (?:you|i|we) say\b|\btranslat"),
         (
             r"\b(?:remember|keeps? a note|notes?\b.*\buser)\b",
-            r"^\W*(?:please )?(?:remember (?:that|this|my)|don['’]t forget|keep a note|make a note|note (?:that|for|to)|save a note)\b",
+            r"^\W*(?:please )?(?:remember (?:that|this|my)|don['’]t forget|"
+            r"keep a note|make a note|note (?:that|for|to)|save a note)\b",
         ),
     )
 )
 _EMPTY = frozenset(
-    "a an and are as at be by can could do does for from get give has have how i in into is it its let make me more my of "
-    "on one or our please set so some tell that the their them then there these they this to use used uses user using "
-    "was we what when where which who will with without would you your such other another after before about list run "
-    "whether if than text name value result results given first all any not no now today".split()
+    re.findall(
+        r"\w+:?",
+        """
+        a an and are as at be by can could do does for from get give has have how i in into is it its let make me more
+        my of on one or our please set so some tell that the their them then there these they this to use used uses
+        user using was we what when where which who will with without would you your such other another after before
+        about list run whether if than text name value result results given first all any not no now today
+        """,
+    )
 )
 
 
@@ -152,7 +160,23 @@ def _words(text: str) -> list[str]:
 
 def _stem(word: str) -> str:
     word = re.sub(r"['’]s$", "", word)
-    for ending in ("ations", "ation", "ating", "ates", "ate", "ings", "ing", "ies", "ers", "er", "ed", "es", "s", "e", "y"):
+    for ending in (
+        "ations",
+        "ation",
+        "ating",
+        "ates",
+        "ate",
+        "ings",
+        "ing",
+        "ies",
+        "ers",
+        "er",
+        "ed",
+        "es",
+        "s",
+        "e",
+        "y",
+    ):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word[: -len(ending)]
     return word

@@ -118,7 +118,7 @@ class Listener:
         return not is_in_code and ("\n" in before[-1:] or (not before.strip(" ") and self._said[-1] == "\n"))
 
     def _verdict(self, text: str) -> str:
-        """Whether a text that begins like a call is "certain" to name an offered tool, "never" does, or "maybe" will."""
+        """Whether a text that begins like a call is "certain" to name an offered tool, "never" does, or "maybe"."""
         mark = next((mark for mark in _MARKS if text.startswith(mark)), None)
         if mark is None and any(mark.startswith(text) for mark in _MARKS):
             return "maybe"
@@ -140,7 +140,8 @@ def _verdict_of_bare(text: str, names: list[str]) -> str:
             return "maybe" if any(f"{fence}\n".startswith(text) for fence in _FENCES) else "never"
         text = text[len(fence) + 1 :]
         if fence == "```tool_code":  # Gemma's
-            heads += tuple(f"{put}{name}(" for name in names for put in ("", "print("))
+            puts = ("", "print(", "default_api.", "print(default_api.")
+            heads += tuple(f"{put}{name}(" for name in names for put in puts)
     text = text.lstrip()
     if not text:
         return "maybe"
@@ -196,11 +197,11 @@ def _tagged(text: str, offers: tuple[ToolOffer, ...]) -> list[Written]:
     if not text.startswith(("<tool_call>", "<|tool_call|>")):
         return []
     pieces = [re.sub(r"</tool_call>|<\|/tool_call\|>", "", piece) for piece in re.split(r"<\|?tool_call\|?>", text)[1:]]
-    found = [(_functions(piece.strip(), offers) or _bare(piece.strip(), offers)) for piece in pieces]
+    found = [(_functions(piece.strip()) or _bare(piece.strip(), offers)) for piece in pieces]
     return [call for calls in found for call in calls] if all(found) else []
 
 
-def _functions(text: str, offers: tuple[ToolOffer, ...]) -> list[Written]:
+def _functions(text: str, _: object = None) -> list[Written]:
     """Llama 3.1, functionary: <function=name>{...}</function>; Qwen3-Coder: <parameter=key>value</parameter> within."""
     whole = re.fullmatch(r"(?:\s*<function=[\w.-]+>.*?(?:</function>|$))+\s*", text, re.DOTALL)
     if whole is None:
@@ -216,12 +217,14 @@ def _mistral(text: str, offers: tuple[ToolOffer, ...]) -> list[Written]:
     """[TOOL_CALLS] [{...}], and the newer [TOOL_CALLS]name[ARGS]{...}."""
     if not text.startswith("[TOOL_CALLS]"):
         return []
-    newer = re.findall(r"\[TOOL_CALLS\]\s*([\w.-]+)\s*(?:\[ARGS\])?\s*(\{.*?\})\s*(?=\[TOOL_CALLS\]|$)", text, re.DOTALL)
+    newer = re.findall(
+        r"\[TOOL_CALLS\]\s*([\w.-]+)\s*(?:\[ARGS\])?\s*(\{.*?\})\s*(?=\[TOOL_CALLS\]|$)", text, re.DOTALL
+    )
     return newer or _bare(text.removeprefix("[TOOL_CALLS]").strip(), offers)
 
 
-def _deepseek(text: str, offers: tuple[ToolOffer, ...]) -> list[Written]:
-    """<｜tool▁call▁begin｜>function<｜tool▁sep｜>name, and the arguments in a fence or bare; Kimi's is alike."""
+def _deepseek(text: str, _: object) -> list[Written]:
+    """Between marks of its own: "function", a name, and the arguments in a fence or bare; Kimi's is alike."""
     if not text.startswith(("<｜tool▁call", "<|tool_calls_section_begin|>")):
         return []
     older = re.findall(

@@ -174,9 +174,7 @@ TASKS: tuple[Task, ...] = (
     Task("What is in the file report/2024.md?", "read_file", _is(path="report/2024.md")),
     Task("Open todo.txt and tell me what it says.", "read_file", _is(path="todo.txt")),
     Task("Show me the contents of data/prices.csv.", "read_file", _is(path="data/prices.csv")),
-    Task(
-        "Convert 5 miles to kilometers.", "convert_length", _is(value=5, from_unit="miles", to_unit="kilometers")
-    ),
+    Task("Convert 5 miles to kilometers.", "convert_length", _is(value=5, from_unit="miles", to_unit="kilometers")),
     Task("How many feet are 12 meters?", "convert_length", _is(value=12, from_unit="meters", to_unit="feet")),
     Task("Convert 30 inches into feet.", "convert_length", _is(value=30, from_unit="inches", to_unit="feet")),
     Task("What is 42 kilometers in miles?", "convert_length", _is(value=42, from_unit="kilometers", to_unit="miles")),
