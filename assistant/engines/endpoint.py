@@ -249,12 +249,12 @@ class EndpointEngine:
             except TimeoutError:
                 raise Interrupted("engine-silent", url=self._url) from None
             except Refused as refused:
-                if refuses_tools(request, refused):
-                    raise ToolsRefused from None
                 changed = adapted(request, refused)
-                if changed is None and refuses_schema(request, refused):
-                    raise SchemaRefused from None
                 error = self._learnt(from_refusal(refused, self._asked(request)))
+                if refuses_tools(request, refused, error):
+                    raise ToolsRefused from None
+                if changed is None and refuses_schema(request, error):
+                    raise SchemaRefused from None
                 if may_choose_anew and error.key == "engine-model-unknown":  # it was first in the list once
                     may_choose_anew, self._model = False, await self._first_model()
                     changed = request | {"model": self._model}

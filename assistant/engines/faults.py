@@ -183,14 +183,16 @@ def is_worth_a_retry(refused: Refused) -> bool:
     return refused.status in (429, 503, 529) and not _QUOTA.search(refused.body)
 
 
-def refuses_tools(request: Mapping[str, Any], refused: Refused) -> bool:
-    """Whether this server, or its model's template, knows nothing of tools."""
-    return "tools" in request and refused.status in (400, 404, 422, 500, 501) and bool(_TOOLS.search(refused.body))
+def refuses_tools(request: Mapping[str, Any], refused: Refused, error: EngineError) -> bool:
+    """Whether this server, or its model's template, knows nothing of tools. `error` is what the refusal is otherwise."""
+    if "tools" not in request or isinstance(error, ContextFull | ModelMissing | WrongKey):
+        return False
+    return refused.status in (400, 404, 422, 500, 501) and bool(_TOOLS.search(readable(refused.body)))
 
 
-def refuses_schema(request: Mapping[str, Any], refused: Refused) -> bool:
-    """Whether this server knows nothing of answers by a schema."""
-    return "response_format" in request and refused.status in (400, 422, 500, 501)
+def refuses_schema(request: Mapping[str, Any], error: EngineError) -> bool:
+    """Whether a refusal without a reason that we know is likely one of an answer by a schema."""
+    return "response_format" in request and error.key in ("engine-refused", "engine-server-fault")
 
 
 def adapted(request: Mapping[str, Any], refused: Refused) -> dict[str, Any] | None:
