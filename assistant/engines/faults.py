@@ -184,7 +184,7 @@ def is_worth_a_retry(refused: Refused) -> bool:
 
 
 def refuses_tools(request: Mapping[str, Any], refused: Refused, error: EngineError) -> bool:
-    """Whether this server, or its model's template, knows nothing of tools. `error` is what the refusal is otherwise."""
+    """Whether this server, or its model's template, knows no tools. `error` is what the refusal is otherwise."""
     if "tools" not in request or isinstance(error, ContextFull | ModelMissing | WrongKey):
         return False
     return refused.status in (400, 404, 422, 500, 501) and bool(_TOOLS.search(readable(refused.body)))
