@@ -29,11 +29,10 @@ from assistant.ui.models_tab import ModelsTab
 from assistant.ui.parts import Parts
 from assistant.ui.pictures import Pictures
 from assistant.ui.queue import PageQueue
-from assistant.ui.servers_page import ServersPage
 from assistant.ui.settings_pages import SettingsPages
 from assistant.ui.shelf import Shelf
 from assistant.ui.sidebar import Sidebar
-from assistant.ui.tools_tab import ToolsTab
+from assistant.ui.tools_pages import ToolsPages
 
 NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
@@ -72,8 +71,7 @@ def build_page(parts: Parts, *, lifespan: Callable[[Any], AbstractAsyncContextMa
             with gr.Tab(t("tab.chat"), elem_id="tab-chat", id="chat", scale=1):
                 chat = ChatTab(conversations, configuration, parts.neighbourhood, sidebar, t, check=parts.check)
             with gr.Tab(t("tab.tools"), elem_id="tab-tools", id="tools") as tools_tab:
-                servers = ServersPage(parts.servers, configuration, t, composer=chat.text, tabs=tabs)
-                tools = ToolsTab(parts.tools, t)
+                tool_pages = ToolsPages(parts, t, composer=chat.text, tabs=tabs)
             with gr.Tab(t("tab.models"), elem_id="tab-models", id="models") as models_tab:
                 library = ModelsTab(parts.models, configuration, t)
             with gr.Tab(t("tab.settings"), elem_id="tab-settings", id="settings") as tab:
@@ -83,9 +81,8 @@ def build_page(parts: Parts, *, lifespan: Callable[[Any], AbstractAsyncContextMa
         chat.wire(blocks)
         sidebar.wire(chat.state)
         commands.wire(tabs)
-        tools.wire(tools_tab)
         uses = [*chat.offers.wire(blocks, banner.look), *pages.general.search.wire()]
-        servers.wire(tools_tab)
+        tool_pages.wire(tools_tab)
         changes = [*uses, *library.wire(models_tab)]
         pages.wire(blocks, tabs, tab, chat=chat, sidebar=sidebar, banner=banner)
         pages.general.follow(*changes)

@@ -87,10 +87,11 @@ class ServersPage:
             self._read = gr.Button(t("servers.resource.read"), elem_id="servers-read", scale=0, visible=False)
             self._text = gr.Markdown(elem_id="servers-text", container=False)
 
-    def wire(self, tab: gr.Tab) -> None:
-        """Ties the handlers to the page. `tab` is the page itself: the list is read when it is opened."""
+    def wire(self, *tabs: gr.Tab) -> None:
+        """Ties the handlers to the page. By `tabs` it is opened: then the list is read."""
+        opened = [tab.select for tab in tabs]
         whole, shown, pressed = self.outputs, [self._shown], self._buttons
-        wire([tab.select, pressed["refresh"].click], self._open, inputs=shown, outputs=whole)
+        wire([*opened, pressed["refresh"].click], self._open, inputs=shown, outputs=whole)
         wire([self._choice.input], self._choose, inputs=[self._choice], outputs=whole)
         wire([pressed["allow"].click], self._allow, inputs=shown, outputs=whole)
         wire([pressed["start"].click], self._start, inputs=shown, outputs=whole)
@@ -114,7 +115,7 @@ class ServersPage:
             inputs=[self._shown, self._resources],
             outputs=[self._text, self._more_said],
         )
-        self._form.wire([tab.select], self._whole, whole)
+        self._form.wire(opened, self._whole, whole)
         wire([pressed["change"].click], self._change, inputs=shown, outputs=self._form.outputs)
 
     async def _open(self, shown: Shown) -> Changes:

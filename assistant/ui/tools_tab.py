@@ -58,9 +58,9 @@ class ToolsTab:
             )  # pressed by tooltab.js while one looks at the tab
         self._outputs: list[Any] = [self._said, self._list, self._own.view, self._tried]
 
-    def wire(self, tab: gr.Tab) -> None:
-        """Ties the handlers to the page."""
-        wire([tab.select, self._look.click], self._show, outputs=self._outputs)
+    def wire(self, *tabs: gr.Tab) -> None:
+        """Ties the handlers to the page. By `tabs` it is opened."""
+        wire([*(tab.select for tab in tabs), self._look.click], self._show, outputs=self._outputs)
         wire([self._command.submit], self._run, inputs=[self._command], outputs=self._outputs, mode="multiple")
         for event in self._own.wire():
             chain(event, self._show, outputs=self._outputs)

@@ -21,6 +21,7 @@ CANARY = "canary-99b1c7"
 
 def paste(page: Page, **servers: object) -> None:
     page.click("#tab-tools-button")
+    page.click("#page-servers-button")
     page.click("#servers-add > button")
     page.fill("#servers-paste textarea", json.dumps({"mcpServers": servers}))
     page.click("#servers-take")

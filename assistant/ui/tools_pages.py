@@ -1,0 +1,26 @@
+"""The pages of the Tools tab, side by side: what there is, and the servers that bring more."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from assistant.i18n import Translator
+from assistant.ui.parts import Parts
+from assistant.ui.servers_page import ServersPage
+from assistant.ui.tools_tab import ToolsTab
+
+
+class ToolsPages:
+    """Lays the pages out in the tab that is open. A prompt of a server goes into `composer`, a tab of `tabs`."""
+
+    def __init__(self, parts: Parts, t: Translator, *, composer: gr.Textbox, tabs: gr.Tabs) -> None:
+        with gr.Tabs(elem_id="tools-pages"):
+            with gr.Tab(t("tools.all"), elem_id="page-tools", id="all") as self._all_tab:
+                self._tools = ToolsTab(parts.tools, t)
+            with gr.Tab(t("servers.title"), elem_id="page-servers", id="servers") as self._servers_tab:
+                self._servers = ServersPage(parts.servers, parts.configuration, t, composer=composer, tabs=tabs)
+
+    def wire(self, tab: gr.Tab) -> None:
+        """Ties the handlers to the page. `tab` is the Tools tab."""
+        self._tools.wire(tab, self._all_tab)
+        self._servers.wire(tab, self._servers_tab)
