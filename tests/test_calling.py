@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -366,8 +367,9 @@ def test_the_starter_model_calls_calculate_for_plain_sums_and_for_nothing_else(t
     async def run() -> None:
         engine = EmbeddedEngine(starter_model(), log_file=tmp_path / "engine.log")
 
-        async def answer(question: str, options: GenerationOptions) -> list[EngineEvent]:
-            async with aclosing(engine.stream([user(question)], options)) as stream:
+        async def answer(said: str | list[Message], options: GenerationOptions) -> list[EngineEvent]:
+            messages = [user(said)] if isinstance(said, str) else said
+            async with aclosing(engine.stream(messages, options)) as stream:
                 return [event async for event in stream]
 
         try:
@@ -376,6 +378,14 @@ def test_the_starter_model_calls_calculate_for_plain_sums_and_for_nothing_else(t
                 assert name == "calculate"
                 assert task.fits is not None
                 assert task.fits(arguments), (task.question, arguments)
+            told = [
+                user(SUMS[0].question),
+                Message("assistant", (ToolCall("1", "calculate", '{"expression": "17 * 23"}'),)),
+                Message("tool", (ToolResult("1", "391"),)),
+            ]
+            answered = await answer(told, replace(options, max_tokens=40))
+            assert "391" in "".join(words(answered))
+            assert calls(answered) == []
             for question in ORDINARY:
                 events = await answer(question, options)
                 assert calls(events) == []

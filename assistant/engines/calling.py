@@ -67,7 +67,7 @@ class Calling:
 
     def history(self, messages: Sequence[Message]) -> Sequence[Message]:
         """A chat as this model is sent it, without tools."""
-        return messages if self.way == "native" else in_words(messages)
+        return messages if self.way == "native" else in_words(messages, is_led=self.way == "suggested")
 
     def prompt(self, messages: Sequence[Message], offers: Sequence[ToolOffer]) -> Sequence[Message]:
         """A chat as this model is sent it."""
@@ -120,13 +120,7 @@ class Calling:
         self, ask: Ask, messages: Sequence[Message], options: GenerationOptions
     ) -> AsyncGenerator[EngineEvent]:
         prompt = self.prompt(messages, options.tools)
-        briefly = replace(options, max_tokens=enforced.CHOICE_TOKENS, tools=())
-        schema = enforced.choice_schema(options.tools)
-        said, _ = await self._by_schema(ask, [*prompt, user(enforced.CHOICE)], briefly, schema)
-        try:
-            offer = enforced.chosen(said, options.tools)
-        except ValueError:  # it does not keep to the schema, whatever it was said to
-            raise SchemaRefused from None
+        offer = await self._choice(ask, prompt, options) if messages[-1].role != "assistant" else None
         if offer is not None:
             asked = [*prompt, user(enforced.arguments_request(offer))]
             call, usage = await self._arguments(ask, asked, options, offer, dict(offer.parameters))
@@ -137,6 +131,16 @@ class Calling:
         async with aclosing(_heard(ask(prompt, options, {}), options.tools, _question(messages))) as events:
             async for event in events:
                 yield event
+
+    async def _choice(self, ask: Ask, prompt: Sequence[Message], options: GenerationOptions) -> ToolOffer | None:
+        """The tool that a model wants before it answers; None where it answers in words."""
+        briefly = replace(options, max_tokens=enforced.CHOICE_TOKENS, tools=())
+        schema = enforced.choice_schema(options.tools)
+        said, _ = await self._by_schema(ask, [*prompt, user(enforced.CHOICE)], briefly, schema)
+        try:
+            return enforced.chosen(said, options.tools)
+        except ValueError:  # it does not keep to the schema, whatever it was said to
+            raise SchemaRefused from None
 
     async def _suggested(
         self, ask: Ask, messages: Sequence[Message], options: GenerationOptions

@@ -81,9 +81,10 @@ def _results(message: Message, asked: set[str]) -> list[dict[str, Any]]:
     ]
 
 
-def in_words(messages: Sequence[Message]) -> list[Message]:
+def in_words(messages: Sequence[Message], *, is_led: bool = False) -> list[Message]:
     """The same chat for a model that knows no tools: calls and results are words, each in the turn of who said them.
-    Templates that insist on turns get them, and what was said once stays as it was."""
+    Templates that insist on turns get them, and what was said once stays as it was. A model that `is_led` is told what
+    a result is for."""
     answered = {part.call_id for message in messages for part in message.parts if isinstance(part, ToolResult)}
     names = {call.id: call.name for message in messages for call in message.tool_calls}
     told: list[Message] = []
@@ -93,7 +94,9 @@ def in_words(messages: Sequence[Message]) -> list[Message]:
         if message.role != "tool" and parts:
             told.append(replace(message, parts=parts) if message.tool_calls else message)
         if results:
-            told.append(Message("user", (Text("\n\n".join(_result_in_words(each, names) for each in results)),)))
+            words = [_result_in_words(each, names) for each in results]
+            lead = ["Answer my question with it."] if is_led and not all(each.is_error for each in results) else []
+            told.append(Message("user", (Text("\n\n".join([*words, *lead])),)))
     return told
 
 
@@ -122,8 +125,8 @@ def _call_in_words(part: Part) -> Part:
 
 
 def _result_in_words(result: ToolResult, names: Mapping[str, str]) -> str:
-    said = "failed" if result.is_error else "gave"
-    return f"(The tool {names[result.call_id]} {said}:)\n{result.text}"
+    said = "could not do it" if result.is_error else "gave this result"
+    return f"The tool {names[result.call_id]} {said}:\n{result.text}"
 
 
 def _as_object(call: ToolCall) -> str:

@@ -22,6 +22,7 @@ FILE = re.compile(r"(?<![\w/.@:])(?:[\w.-]+/)*[\w-]+\.(?!\d)[A-Za-z]\w{0,4}\b(?!
 URL = re.compile(r"\bhttps?://[^\s<>\"']+|\bwww\.[^\s<>\"']+", re.IGNORECASE)
 NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
 _TO_BE_SAID = re.compile(
+    r"^\W*(?:(?:i|we|you|he|she|it|they)\b|forget (?:it|about it)\b|never mind\b)|"
     r"^\W*(?:please\s+|can you\s+|could you\s+)*(?:explain|describe|summari[sz]e|why|write|invent|list|"
     r"tell me (?:a|about)|what (?:is|are) the (?:difference|meaning|best way)|what does\b.*\bmean|"
     r"how (?:do|does|did|can|should|would)\b|"
@@ -35,7 +36,7 @@ _WISHES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
     for tool, question in (
         (
             r"\b(?:time of day|current time|clock|date and time)\b",
-            r"\bwhat(?:['’]s| is)? the (?:time|date|hour|day)\b|"
+            r"\bwhat(?:['’]s| is)? the (?:time|date|hour|day)(?: now| today| please)*\W*$|"
             r"\b(?:what|which) (?:day|date|month|year)\b.*\b(?:today|is it)\b|"
             r"\btime is it\b|\btoday['’]s date\b|\bcurrent (?:time|date)\b|\bweekday\b.*\btoday\b",
         ),
@@ -53,12 +54,17 @@ _WISHES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
         (r"\bread\w*\b.*\bfile", r"\b(?:open|read|show|contents?|says?)\b.*[\w-]\.[a-z]|\bin (?:the )?file\b"),
         (r"\btranslat", r"\bhow (?:do|would|can) (?:you|i|we) say\b|\btranslat"),
         (
+            r"\b(?:recall|remembered)\b",
+            r"\byou (?:remember|know) (?:about|of) me\b|\bin (?:my|your) notes\b|\bi told you\b",
+        ),
+        (
             r"\b(?:remember|keeps? a note|notes?\b.*\buser)\b",
             r"^\W*(?:please )?(?:remember (?:that|this|my)|don['’]t forget|"
             r"keep a note|make a note|note (?:that|for|to)|save a note)\b",
         ),
     )
 )
+_ANY_VERB = ("get", "set", "do", "make", "show", "my", "the", "to", "from", "is")
 _EMPTY = frozenset(
     re.findall(
         r"\w+:?",
@@ -66,7 +72,7 @@ _EMPTY = frozenset(
         a an and are as at be by can could do does for from get give has have how i in into is it its let make me more
         my of on one or our please set so some tell that the their them then there these they this to use used uses
         user using was we what when where which who will with without would you your such other another after before
-        about list run whether if than text name value result results given first all any not no now today
+        about whether if than text name value result results given first all any not no now today
         """,
     )
 )
@@ -135,7 +141,8 @@ def _could_be_filled(question: str, offer: ToolOffer) -> bool:
 def _vocabulary(offer: ToolOffer) -> Mapping[str, float]:
     """What each word says for a tool."""
     weights: dict[str, float] = {}
-    name = _words(re.sub(r"(?<=[a-z])(?=[A-Z])|[_\-.]", " ", offer.name))
+    parts = re.sub(r"(?<=[a-z])(?=[A-Z])|[_\-.]", " ", offer.name).lower().split()
+    name = [_stem(word) for word in parts if word not in _ANY_VERB] if len(parts) > 1 else _words(offer.name)
     told = _words(re.split(r"(?<=[.!?])\s", offer.description.strip(), maxsplit=1)[0])
     parameters = _words(" ".join(properties(offer)).replace("_", " "))
     choices = _words(" ".join(str(one) for schema in properties(offer).values() for one in schema.get("enum", ())))

@@ -21,16 +21,22 @@ _ORDERS: tuple[tuple[str, str], ...] = (
     (rf"\bdifference (?:between|of) ({_NUMBER}) and ({_NUMBER})", r"\1 - \2"),
     (rf"\b(?:multiply|product of) ({_NUMBER}) (?:by|and|with) ({_NUMBER})", r"\1 * \2"),
     (rf"\b(?:divide|quotient of) ({_NUMBER}) (?:by|and) ({_NUMBER})", r"\1 / \2"),
+    (rf"\bhalf of ({_NUMBER})", r"\1 / 2"),
+    (rf"\b(?:twice|double(?: of)?) ({_NUMBER})", r"2 * \1"),
     (rf"\bsquare root of ({_NUMBER})", r"\1 ** 0.5"),
 )
 _SUM = re.compile(
     rf"(?<![\w.])[(\-\s]*{_NUMBER}(?:[)\s]*(?:\*\*|[-+*/%])[(\-\s]*{_NUMBER})+(?:\s*\))*(?![\w])", re.IGNORECASE
 )
-_YEARS = re.compile(r"^\d{4}-\d{2,4}$|^\d+-\d+-\d+$")  # and dates
+_NO_SUM = re.compile(r"^\d+[-/]\d+(?:[-/]\d+)*$")  # years, dates, scores and telephone numbers look like this
+_ASKED_FOR = re.compile(
+    r"^\W*(?:(?:what|is|s|how|much|calculate|compute|please|the|result|of|equals?)\W+)*$", re.IGNORECASE
+)
 
 
 def sums_in(question: str) -> list[str]:
-    """Each sum, such as `17 * 23` of "What is 17 times 23?"; what is rather a span of years or a date is none."""
+    """Each sum, such as `17 * 23` of "What is 17 times 23?". `3-2` may be a score as well: it counts where the question
+    is nothing else."""
     found = [
         _tidy(re.sub(pattern, put, match.group(), flags=re.IGNORECASE))
         for pattern, put in _ORDERS
@@ -40,7 +46,8 @@ def sums_in(question: str) -> list[str]:
     for pattern, sign in _SIGNS:
         text = re.sub(pattern, sign, text, flags=re.IGNORECASE)
     said = [match.group().strip() for match in _SUM.finditer(text)]
-    found += [_tidy(one) for one in said if not _YEARS.match(one) and one.count("(") == one.count(")")]
+    is_all = bool(_ASKED_FOR.match(_SUM.sub(" ", text) + " "))
+    found += [_tidy(one) for one in said if one.count("(") == one.count(")") and (is_all or not _NO_SUM.match(one))]
     return list(dict.fromkeys(found))
 
 
