@@ -11,7 +11,13 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
+from assistant.engines.abilities import Abilities
+from assistant.known_models import KnownModels
+from tests.browser.test_windows import ask
 from tests.conftest import Served, eventually, settings_of
+from tests.fake_endpoint import fake_endpoint
+from tests.fake_steps import Answer
+from tests.toolkit import call, calls
 
 pytestmark = pytest.mark.browser
 Serve = Callable[..., Served]
@@ -72,6 +78,34 @@ def test_a_server_is_seen_allowed_used_and_removed(page: Page, serve: Serve, tmp
     expect(page.locator("#servers-none")).to_be_visible()
     assert settings_of(served)["servers"] == []
     assert served.stop() == 0
+
+
+def test_a_model_calls_a_server_s_tool_once_the_person_says_so(page: Page, serve: Serve, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    asked = calls(call("demo__echo", {"text": "tea"}))
+    with fake_endpoint(asked, Answer(("It said tea.",))) as endpoint:
+        known = Abilities(calls_tools=True)
+        (tmp_path / "data").mkdir()
+        KnownModels(tmp_path / "data" / "tested.json").put(endpoint.url, "fake", known)
+        served = serve("--endpoint", endpoint.url, "--model", "fake")
+        page.goto(served.address)
+        paste(page, demo={"command": sys.executable, "args": [SERVER, json.dumps({"notes": str(notes)})]})
+        page.click("#servers-allow")
+        expect(page.get_by_label("demo: runs")).to_be_visible()
+        page.click("#servers-stop")
+        expect(page.get_by_label("demo: starts when it is needed")).to_be_visible()
+        page.click("#page-tools-button")
+        expect(page.locator("#tools-list")).to_contain_text("demo__echo")
+        page.click("#tab-chat-button")
+        ask(page, "Say tea.")
+        card = page.locator(".hearth-card")
+        expect(card).to_contain_text("demo")
+        expect(card).to_contain_text("tea")
+        assert "call echo" not in notes.read_text(encoding="utf-8")
+        card.get_by_role("button").first.click()
+        expect(page.locator("#chat-settled")).to_contain_text("It said tea.")
+        assert any("You said tea" in json.dumps(request.body) for request in endpoint.requests)
+        assert notes.read_text(encoding="utf-8").count("started") == 2  # for the call, and not before
 
 
 def test_what_fails_is_said_with_what_mends_it(page: Page, serve: Serve) -> None:
