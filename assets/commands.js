@@ -26,7 +26,7 @@
 
   const hereOnly = { shortcuts: () => showShortcuts(true) };
   const ofMessages = ["edit", "retry", "continue", "show", "branch", "split", "erase", "other", "leave-oldest",
-    "summarise-oldest", "send-all"];
+    "summarise-oldest", "send-all", "undo-files", "redo-files"];
   const showsAnotherChat = ["open", "jump", "private"];
   let stepped = null;
   addEventListener("click", (event) => {

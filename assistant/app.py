@@ -54,6 +54,7 @@ from assistant.servers import Servers
 from assistant.settings import EngineSetup, SettingsFile, write_private
 from assistant.store import Store
 from assistant.tool_rules import ToolRules
+from assistant.tools.browser import Browser
 from assistant.tools.builtin import BUILTIN_TOOLS
 from assistant.tools.hands import Belongings, Hands
 from assistant.tools.notes import Notes
@@ -98,13 +99,14 @@ class App:
         self._workspaces: dict[str, Workspace] = {}
         self._own = OwnFunctions(
             profile.tools,
-            workspace=lambda: profile.workspace,
+            workspace=lambda: Path(self._workspace_folder),
             allowed=Allowed(profile.allowed_functions_file, write_private),
             taken=lambda: [each.name for each in BUILTIN_TOOLS],
         )
         self._toolbox.add(self._own.tools)
         self._toolbox.add(self._servers.tools)
         self.open_folder: Callable[[Path], None] | None = None  # where there is a desktop
+        self._notes = Notes(profile.notes_file)
         self._engines: dict[Target | BuiltIn, Engine] = {}
         self._engine_log_file = profile.log_file.with_name("engine.log")
         self._guard: Guard | None = None
@@ -137,6 +139,7 @@ class App:
         from assistant.ui.models_tab import Models
         from assistant.ui.page import build_page, upload_folder
         from assistant.ui.parts import Parts
+        from assistant.ui.reach_page import Reach
         from assistant.ui.tools_tab import Tools
 
         private = Store(Database(None))
@@ -182,6 +185,7 @@ class App:
                 hands=lambda: Hands("", (), self._egress, self._belongings),
                 open_folder=self.open_folder,
             ),
+            reach=Reach(self._notes, lambda: Path(self._workspace_folder), self.profile.data_dir),
         )
         page = build_page(parts, lifespan=lifespan)
         self._guard = Guard(page, port=port, uploads=upload_folder())
@@ -286,11 +290,18 @@ class App:
         return EngineChoice(self._engine(target), self._configuration.settings_for(target))
 
     def _toolkit(self) -> Toolkit:
-        return Toolkit(self._toolbox, self._tool_rules, fits=self._fits, hands=self._hands)
+        return Toolkit(self._toolbox, self._tool_rules, fits=self._fits, hands=self._hands, undo=self._undo)
 
     def _hands(self, database: Database, chat: str, answer: str, said: tuple[Message, ...]) -> Hands:
         """What a call works with: the workspace, the notes, and undo beside the chat."""
-        return Hands(chat, said, self._egress, self._belongings, Undo(database, self._workspace_at).of_answer(answer))
+        return Hands(chat, said, self._egress, self._belongings, self._undo(database).of_answer(answer))
+
+    def _undo(self, database: Database) -> Undo:
+        return Undo(database, self._workspace_at)
+
+    @property
+    def _workspace_folder(self) -> str:
+        return self._configuration.settings.workspace or str(self.profile.workspace)
 
     def _workspace_at(self, folder: str) -> Workspace:
         if folder not in self._workspaces:
@@ -299,7 +310,8 @@ class App:
 
     @property
     def _belongings(self) -> Belongings:
-        return Belongings(self._workspace_at(str(self.profile.workspace)), Notes(self.profile.notes_file))
+        browser = Browser() if self._configuration.settings.web_tools else None
+        return Belongings(self._workspace_at(self._workspace_folder), self._notes, browser)
 
     def _fits(self, engine: Engine) -> Offering:
         """What a model is told of by itself: everything, where it was seen to call a tool."""

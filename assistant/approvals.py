@@ -28,6 +28,7 @@ from assistant.tool_rules import ToolRules, fingerprint
 from assistant.tools.hands import Hands
 from assistant.tools.tool import Arguments, Preview, Tool
 from assistant.tools.toolbox import Toolbox
+from assistant.undo import Undo
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +43,14 @@ MORE_ASKED = "They asked something else instead."
 @dataclass(frozen=True)
 class Toolkit:
     """What all chats share. `fits` says what a model can handle; `hands` makes the surroundings of a call from the
-    database of its chat, the ids of the chat and of the answer (its first message), and what was said."""
+    database of its chat, the ids of the chat and of the answer (its first message), and what was said;
+    `undo` takes back what answers of such a database did to files."""
 
     toolbox: Toolbox
     rules: ToolRules
     fits: Callable[[Engine], Offering]
     hands: Callable[[Database, str, str, tuple[Message, ...]], Hands]
+    undo: Callable[[Database], Undo] | None = None
 
 
 @dataclass(frozen=True)

@@ -271,6 +271,11 @@ class Configuration:
         """These are the MCP servers from now on. Raises SettingsError, and then nothing changed."""
         self._settings.save(servers=tuple(servers))
 
+    def set_reach(self, *, workspace: str | None = None, web_tools: bool | None = None) -> None:
+        """Which folder file tools work in, and whether tools may go to the web. Raises SettingsError."""
+        given = {"workspace": workspace, "web_tools": web_tools}
+        self._settings.save(**{name: value for name, value in given.items() if value is not None})
+
     def set_offline(self, is_offline: bool) -> None:  # noqa: FBT001  # what a switch says
         """Whether nothing may leave this machine, from now on. Raises SettingsError, and then nothing changed."""
         self._settings.save(offline=is_offline)

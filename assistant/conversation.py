@@ -29,6 +29,7 @@ from assistant.sending import Sending
 from assistant.settings import Settings, WayToMakeRoom
 from assistant.store import Store
 from assistant.titles import engine_title, first_words
+from assistant.undo import Direction, Step
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class EngineChoice:
 
 class Conversation:
     """One chat on one event loop. `settled` is what is finished, from the first message down to the one that is shown;
-    `siblings` holds, for each of them that has some, all that stand in its place.
+    `siblings` holds, for each of them that has some, all that stand in its place; `changed`, what answers did to files.
 
     Whatever changes the tree does nothing while an answer runs. Questions and answers that cannot be saved are kept and
     answered all the same; the rest may raise StoreError, and then nothing changed.
@@ -74,6 +75,8 @@ class Conversation:
         self._sending = Sending(store, lambda: self.settled, self._put)
         self._kept = kept
         self.approvals = Approvals(self.id, store.database, toolkit)
+        self._undo = toolkit.undo(store.database) if toolkit and toolkit.undo else None
+        self.changed: Mapping[str, Step] = self._undo.steps(self.id) if self._undo else {}
         self._choose = choose
         self._tasks = tasks  # those that run: the event loop alone would let them, and this chat, be collected
         self._wants_title = stored.titled_by in ("nobody", "words")
@@ -267,6 +270,28 @@ class Conversation:
         if faults:
             raise faults[0]
 
+    def step_of(self, message_id: str) -> Step | None:
+        """What the answer that a message is part of did to files; None where it did nothing to them."""
+        step = None
+        for item in self.settled:
+            step = None if item.message.role == "user" else self.changed.get(item.id, step)
+            if item.id == message_id:
+                return step
+        return None
+
+    async def turn_files(self, answer_id: str, direction: Direction) -> None:
+        """Takes back what an answer did to files, or does it again. Raises ToolError where one was changed since, and
+        then none was touched."""
+        if self._undo is None or self.is_running:
+            return
+        await asyncio.to_thread(self._undo.turn, answer_id, direction)
+        await self._look_at_files()
+        self._tell()
+
+    async def _look_at_files(self) -> None:
+        if self._undo is not None:
+            self.changed = await asyncio.to_thread(self._undo.steps, self.id)
+
     async def rename(self, title: str) -> None:
         """Gives the chat the person's own title; an empty one changes nothing."""
         if title.strip():
@@ -377,6 +402,7 @@ class Conversation:
                 log.error("a turn ended in a bug", exc_info=turn.exception())
             await self._save(final_status(self.live or Answer(), ending=self._ending), choice)
             self.siblings = await asyncio.to_thread(self._store.siblings, self.id, self._rows[-1].id)
+            await self._look_at_files()
         except Exception:  # a border: whatever it is, the chat must take the next question
             log.exception("an answer could not be settled")
         finally:

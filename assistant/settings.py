@@ -131,6 +131,12 @@ class Settings(BaseModel):
         " put the model's summary in their place.",
     )
     engine: EngineSetup = Field(default=BY_ITSELF, description="How the built-in engine runs its model.")
+    workspace: Words = Field(
+        default="",
+        max_length=4000,
+        description="The folder that file tools work in, whole; empty: `workspace` in Hearth's own folder.",
+    )
+    web_tools: bool = Field(default=False, description="Tools may search the web and read pages, each time asking.")
     offline: bool = Field(default=False, description="Nothing leaves this machine: foreign addresses are refused.")
     declined: tuple[Words, ...] = Field(
         default=(),

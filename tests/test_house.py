@@ -26,6 +26,7 @@ PUT_TOGETHER = (
     "ability.",
     "network.column.",
     "network.reason.",
+    "changes.",
     "chat.status.",
     "connections.",
     "engine-page.",

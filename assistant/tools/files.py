@@ -113,7 +113,7 @@ def preview_write(hands: Hands, path: str, text: str, replace: bool) -> Diff:  #
     names = names_of(path)
     before, new = _to_write(hands.workspace, names, text, replace=replace)
     old = text_of(before[0]) if before else None
-    return Diff(path_of(names), old.text if old else None, new.text)
+    return Diff(path_of(names), old.plain if old else None, new.plain)
 
 
 def edit_file(
@@ -135,7 +135,7 @@ def preview_edit(hands: Hands, path: str, old: str, new: str, everywhere: bool) 
     """What `edit_file` would do."""
     names = names_of(path)
     _, file, edited, _ = _to_edit(hands.workspace, names, old, new, everywhere=everywhere)
-    return Diff(path_of(names), file.text, edited.text)
+    return Diff(path_of(names), file.plain, edited.plain)
 
 
 def move_file(hands: Hands, path: PathText, new_path: PathText) -> str:

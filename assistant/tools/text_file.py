@@ -38,6 +38,11 @@ class TextFile:
         """Without their ends."""
         return re.split(r"\r?\n", self.text)
 
+    @property
+    def plain(self) -> str:
+        """The text as a person reads it: how its lines end stays in the file, and is no difference."""
+        return "\n".join(self.lines)
+
     def saying(self, text: str) -> TextFile:
         """The same file with another text, whose line ends become the file's own. Where its encoding cannot say it, in
         UTF-8."""

@@ -175,6 +175,23 @@ class Workspace:
             raise _fault(error, names) from error
 
 
+def checked_workspace(folder: str, own: Path) -> str:
+    """A folder that a person has picked, as it is kept: empty where it is the one in Hearth's own folder `own`. Raises
+    ToolError for what cannot be one: no folder, a whole disk, or what is Hearth's."""
+    plain = folder.strip().strip('"')
+    path = Path(plain).expanduser() if plain else own / "workspace"
+    if not path.is_absolute() or not path.is_dir():
+        raise ToolError("tool-workspace-none", path=plain)
+    real, ours = path.resolve(), own.resolve()
+    if real == ours / "workspace":
+        return ""
+    if real.parent == real:
+        raise ToolError("tool-workspace-whole-disk", path=plain)
+    if real == ours or (ours in real.parents and ours / "workspace" not in real.parents):
+        raise ToolError("tool-workspace-own", path=plain)
+    return str(path)
+
+
 def _entry(folder: Folder, names: Names) -> Entry | None:
     try:
         found = folder.stat(names[-1])

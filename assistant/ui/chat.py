@@ -61,6 +61,7 @@ class ChatTab:
                 self._question = gr.Markdown(elem_id="composer-question", container=False)
                 self._other = SecondOpinion(t)
                 self._yes = gr.Button(t("message.erase"), elem_id="composer-yes", variant="stop", size="sm", scale=0)
+                self._keep = gr.Button(t("changes.retry.keep"), elem_id="composer-keep", size="sm", scale=0)
                 self._no = gr.Button(t("sidebar.cancel"), elem_id="composer-no", size="sm", scale=0)
             with gr.Row(elem_id="composer-box", equal_height=False):
                 self.text = _composer_text(t("chat.placeholder"))
@@ -73,7 +74,7 @@ class ChatTab:
             self._look = gr.Button("look", elem_id="look")  # pressed by transcript.js when the feed says so
         self.outputs = [
             *(self.state, self._greeting, self._notice, self.engine_line, self.text),
-            *(self._asks, self._question, self._yes, self._target),
+            *(self._asks, self._question, self._yes, self._keep, self._target),
             *self._other.outputs,
             *self.picker.outputs,
             *sidebar.outputs,
@@ -89,7 +90,8 @@ class ChatTab:
         wire([text.change], self._keep_draft, inputs=[state, text], mode="always_last")
         wire([self._stop.click], self._end_answer, inputs=[state])
         wire([self._sidebar.new.click], self._begin, inputs=[state, text], outputs=whole, mode="multiple")
-        wire([self._yes.click], self._erase, inputs=[state], outputs=whole, mode="multiple")
+        wire([self._yes.click], self._do_asked, inputs=[state], outputs=whole, mode="multiple")
+        wire([self._keep.click], self._retry, inputs=[state], outputs=whole, mode="multiple")
         self.picker.wire(state, self.whole, whole)
         wire([self._other.ask.click], self._ask_other, inputs=[state, self._other.model], outputs=whole)
         wire([self._other.model.focus], self._look_for_others, inputs=[state], outputs=self._other.outputs)
@@ -168,11 +170,26 @@ class ChatTab:
             return self.told(error)
         return turned | await self.whole(page)
 
-    async def _erase(self, page: PageState) -> Changes:
+    async def _do_asked(self, page: PageState) -> Changes:
+        """Deletes, or retries an answer once what it did to files is undone."""
+        asked, page.asked, message_id = page.asked, "", page.asked_about
+        try:
+            if page.conversation is not None and asked == "erase":
+                await page.conversation.erase(message_id)
+            elif page.conversation is not None and asked == "rewind":
+                if (step := page.conversation.step_of(message_id)) is not None:
+                    await page.conversation.turn_files(step.answer_id, "undo")
+                await page.conversation.retry(message_id)
+        except HearthError as error:
+            return await self.whole(page) | self.told(error)
+        return await self.whole(page)
+
+    async def _retry(self, page: PageState) -> Changes:
+        """Retries an answer and leaves the files as they are."""
         page.asked, message_id = "", page.asked_about
         try:
             if page.conversation is not None:
-                await page.conversation.erase(message_id)
+                await page.conversation.retry(message_id)
         except HearthError as error:
             return self.told(error)
         return await self.whole(page)
@@ -234,10 +251,17 @@ class ChatTab:
             words = self._t("message.erase.question")
         if page.asked == "other":
             words = self._t("message.other.question")
+        if page.asked == "rewind":
+            words = self._t("changes.retry.question")
         return {
             self._asks: gr.update(visible=bool(words)),
             self._question: words,
-            self._yes: gr.update(visible=page.asked == "erase"),
+            self._yes: gr.update(
+                visible=page.asked in ("erase", "rewind"),
+                value=self._t("changes.retry.undo" if page.asked == "rewind" else "message.erase"),
+                variant="primary" if page.asked == "rewind" else "stop",
+            ),
+            self._keep: gr.update(visible=page.asked == "rewind"),
             **self._other.changes(
                 self.picker.others(page) if page.asked == "other" else [], is_asked=page.asked == "other"
             ),

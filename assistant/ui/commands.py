@@ -12,7 +12,7 @@ from assistant.errors import HearthError
 from assistant.ui.chat import ChatTab
 from assistant.ui.links import parse
 from assistant.ui.sidebar import Sidebar
-from assistant.ui.state import PageState
+from assistant.ui.state import PageState, Question
 from assistant.ui.wiring import Changes, wire
 
 
@@ -43,7 +43,7 @@ class Commands:
         if await self._sidebar.act(page, verb, what):
             return await self._sidebar.changes(page)
         changes: Changes = {}
-        if verb in ("edit", "erase", "other"):
+        if verb in ("edit", "erase", "other") or (verb == "retry" and _has_changed_files(page, what)):
             changes = self._ask_first(page, verb, what)
         elif (turned := await self._turn(page, verb, what, unsent)) is not None:
             changes = {self._tabs: gr.update(selected="chat")} | turned
@@ -83,7 +83,8 @@ class Commands:
                 return None
 
     def _ask_first(self, page: PageState, verb: str, what: str) -> Changes:
-        """Puts an earlier question into the composer, or asks whether to delete, or which other model should answer;
+        """Puts an earlier question into the composer, or asks whether to delete, which other model should answer, or
+        whether what an answer did to files is to be undone before it is made again;
         nothing where there is no such message, or an answer runs that might be about it."""
         found = page.conversation.message(what) if page.conversation else None
         if found is None or page.conversation is None or page.conversation.is_running:
@@ -91,7 +92,8 @@ class Commands:
         if verb == "edit":
             page.editing, page.asked = what, ""
             return {self._chat.text: found.message.text}
-        page.asked, page.asked_about = ("other" if verb == "other" else "erase"), what
+        questions: dict[str, Question] = {"other": "other", "retry": "rewind"}
+        page.asked, page.asked_about = questions.get(verb, "erase"), what
         return {self._chat.state: page}
 
     async def _jump(self, page: PageState, message_id: str) -> None:
@@ -105,6 +107,11 @@ class Commands:
             page.target = message_id
 
 
+def _has_changed_files(page: PageState, message_id: str) -> bool:
+    step = page.conversation.step_of(message_id) if page.conversation else None
+    return step is not None and not step.is_undone
+
+
 async def _change_tree(conversation: Conversation, verb: str, message_id: str) -> None:
     """Does what a link below a message says."""
     match verb:
@@ -116,6 +123,10 @@ async def _change_tree(conversation: Conversation, verb: str, message_id: str) -
             await conversation.retry(message_id, way="summarise")
         case "send-all":
             await conversation.send_all()
+        case "undo-files":
+            await conversation.turn_files(message_id, "undo")
+        case "redo-files":
+            await conversation.turn_files(message_id, "redo")
         case "continue":
             await conversation.go_on(message_id)
         case "show":

@@ -16,6 +16,7 @@ from assistant.servers import Servers
 from assistant.ui.check import TargetCheck
 from assistant.ui.engine_page import EngineDesk
 from assistant.ui.models_tab import Models
+from assistant.ui.reach_page import Reach
 from assistant.ui.tools_tab import Tools
 
 
@@ -35,3 +36,4 @@ class Parts:
     exporter: Exporter
     servers: Servers
     tools: Tools
+    reach: Reach

@@ -13,9 +13,11 @@ from assistant.i18n import Translator
 from assistant.messages import Attachment, Message, ToolResult
 from assistant.records import Failure, StoredMessage
 from assistant.ui.actions import answer_actions, question_actions
+from assistant.ui.changed_files import changed_files
 from assistant.ui.links import as_html, link
 from assistant.ui.tool_words import state_of, tool_section
 from assistant.ui.weight import is_heavy
+from assistant.undo import Step
 
 SectionKind = Literal["markdown", "plain", "thought", "plain thought", "tool", "waiting"]
 OVERFLOWS = (
@@ -71,10 +73,12 @@ def render(
     siblings: tuple[str, ...] = (),
     is_sent: bool = True,
     waiting: frozenset[str] = frozenset(),
+    step: Step | None = None,
 ) -> Card:
     """A bubble with what can be done with it and, below an answer, its closing line: model and speed, or why it ended
     early. `siblings` are the versions that stand in its place, where there is more than one; `is_sent` is whether the
-    model gets to read it, `waiting` are the calls that the person is asked about."""
+    model gets to read it, `waiting` are the calls that the person is asked about, `step` is what it did to
+    files."""
     first, last = said[0], said[-1]
     unsent = "" if is_sent else f'<div class="hearth-meta hearth-unsent">{t("context.unsent")}</div>'
     if first.message.role == "user":
@@ -93,7 +97,8 @@ def render(
     foot = closing_line(last, t)
     if any(section.kind == "plain" for section in sections):
         foot = f'<div class="hearth-meta">{t("chat.plain")}</div>{foot}'
-    foot = _files(last.message) + unsent + foot + answer_actions(said, siblings, t)
+    changes = changed_files(step, t) if step else ""
+    foot = _files(last.message) + changes + unsent + foot + answer_actions(said, siblings, t)
     copied = "\n\n".join(item.message.text for item in said if item.message.role == "assistant" and item.message.text)
     return Card(first.id, "assistant", tuple(sections), foot, copied, _pictures(said))
 

@@ -14,7 +14,7 @@ Offered = tuple[tuple[str, str], ...]
 """Models that can be picked, each with its words and its value."""
 
 FormOfChat = Literal["rename", "move", "export"]
-Question = Literal["", "rename", "move", "export", "erase", "other"]
+Question = Literal["", "rename", "move", "export", "erase", "other", "rewind"]
 
 
 @dataclass
@@ -41,5 +41,5 @@ class PageState:
         """Shows a chat from its end."""
         self.conversation, self.editing, self.target = conversation, "", ""
         self.turns += 1
-        if self.asked in ("erase", "other"):
+        if self.asked in ("erase", "other", "rewind"):
             self.asked = ""

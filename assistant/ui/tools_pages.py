@@ -1,4 +1,4 @@
-"""The pages of the Tools tab, side by side: what there is, and the servers that bring more."""
+"""The pages of the Tools tab, side by side: what there is, what it may reach, and the servers that bring more."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gradio as gr
 
 from assistant.i18n import Translator
 from assistant.ui.parts import Parts
+from assistant.ui.reach_page import ReachPage
 from assistant.ui.servers_page import ServersPage
 from assistant.ui.tools_tab import ToolsTab
 
@@ -17,10 +18,13 @@ class ToolsPages:
         with gr.Tabs(elem_id="tools-pages"):
             with gr.Tab(t("tools.all"), elem_id="page-tools", id="all") as self._all_tab:
                 self._tools = ToolsTab(parts.tools, t)
+            with gr.Tab(t("reach.title"), elem_id="page-reach", id="reach") as self._reach_tab:
+                self._reach = ReachPage(parts.reach, parts.configuration, t)
             with gr.Tab(t("servers.title"), elem_id="page-servers", id="servers") as self._servers_tab:
                 self._servers = ServersPage(parts.servers, parts.configuration, t, composer=composer, tabs=tabs)
 
     def wire(self, tab: gr.Tab) -> None:
         """Ties the handlers to the page. `tab` is the Tools tab."""
         self._tools.wire(tab, self._all_tab)
+        self._reach.wire(self._reach_tab)
         self._servers.wire(tab, self._servers_tab)

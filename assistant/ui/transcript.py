@@ -7,7 +7,7 @@ is new and nothing else, however long the chat and the answer are. Pure: it know
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from assistant.answer import Answer
@@ -16,6 +16,7 @@ from assistant.i18n import Translator
 from assistant.records import StoredMessage
 from assistant.ui.render import Bubble, Section, bubbles, render, render_live, render_stand_in
 from assistant.ui.weight import is_heavy
+from assistant.undo import Step
 
 SCREENFUL = 12
 ABOVE_A_TARGET = 4
@@ -42,6 +43,7 @@ class View:
     siblings: Mapping[str, tuple[str, ...]]
     live: Answer | None
     waiting: frozenset[str] = frozenset()  # the calls that the person is asked about
+    changed: Mapping[str, Step] = field(default_factory=dict[str, Step])  # by the first message of an answer
 
 
 class Transcript:
@@ -53,8 +55,9 @@ class Transcript:
         self._down_to = down_to
         self._settled: object = None
         self._siblings: object = None
+        self._changed: Mapping[str, Step] = {}
         self._wanted = 0  # how many bubbles more, above the first
-        self._cards: dict[str, tuple[Bubble, tuple[str, ...], bool, frozenset[str]]] = {}
+        self._cards: dict[str, tuple[Bubble, tuple[str, ...], bool, frozenset[str], Step | None]] = {}
         self._live: tuple[Section, ...] | None = None
         self._answer: Answer | None = None
         self._weighed: dict[str, tuple[int, bool]] = {}  # by how a text begins: how long it was, whether it was heavy
@@ -67,6 +70,7 @@ class Transcript:
         """What the page lacks of `view`; it is taken as given."""
         frame: Frame = {}
         has_moved = view.settled is not self._settled or view.siblings is not self._siblings
+        has_moved = has_moved or view.changed != self._changed
         if has_moved or self._wanted:
             frame |= self._moved(view)
         if view.live is None:
@@ -76,7 +80,7 @@ class Transcript:
         elif view.live is not self._answer:
             frame |= self._grown(view.live, begins=has_moved or self._live is None)
             self._answer = view.live
-        self._settled, self._siblings = view.settled, view.siblings
+        self._settled, self._siblings, self._changed = view.settled, view.siblings, view.changed
         return frame
 
     def _moved(self, view: View) -> Frame:
@@ -89,12 +93,14 @@ class Transcript:
         for bubble in window:
             key, versions, is_sent = bubble[0].id, view.siblings.get(bubble[0].id, ()), bubble[0].id not in hidden
             waiting = view.waiting if bubble is window[-1] else frozenset[str]()
-            shown = self._cards[key] = (bubble, versions, is_sent, waiting)
+            step = next((view.changed[item.id] for item in bubble if item.id in view.changed), None)
+            shown = self._cards[key] = (bubble, versions, is_sent, waiting, step)
             if known.get(key) != shown:
-                new.append(asdict(render(bubble, self._t, siblings=versions, is_sent=is_sent, waiting=waiting)))
+                card = render(bubble, self._t, siblings=versions, is_sent=is_sent, waiting=waiting, step=step)
+                new.append(asdict(card))
             if boundary is not None and boundary.id == bubble[-1].id:
                 note = render_stand_in(view.settled[:covered], self._t)
-                shown = self._cards[note.key] = ((boundary,), (), False, frozenset())
+                shown = self._cards[note.key] = ((boundary,), (), False, frozenset(), None)
                 if known.get(note.key) != shown:
                     new.append(asdict(note))
         return {"order": list(self._cards), "cards": new, "more": len(said) > len(window)}

@@ -1,0 +1,43 @@
+"""What tools may reach is said and set on the Tools tab: a folder, the web, the notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import Served, settings_of
+
+pytestmark = pytest.mark.browser
+
+
+def test_folder_web_and_notes_are_the_persons(page: Page, serve: Callable[..., Served], tmp_path: Path) -> None:
+    served = serve()
+    (served.data_dir / "notes.md").write_text("- Likes tea\n", encoding="utf-8")
+    project = tmp_path / "project"
+    project.mkdir()
+    page.goto(served.address)
+    page.click("#tab-tools-button")
+    page.click("#page-reach-button")
+    folder, notes = page.locator("#reach-workspace :is(input, textarea)"), page.locator("#reach-notes textarea")
+    expect(folder).to_have_value(str(served.data_dir / "workspace"))
+    expect(notes).to_have_value("- Likes tea")
+    expect(page.locator("#reach-web input")).not_to_be_checked()
+
+    folder.fill(str(served.data_dir))
+    page.click("#reach-use")
+    expect(page.locator("#reach-said")).to_contain_text("where Hearth keeps its own data")
+    folder.fill(str(project))
+    page.click("#reach-use")
+    expect(page.locator("#reach-said")).to_contain_text("File tools work in this folder now")
+    page.click("#reach-web input")
+    expect(page.locator("#reach-said")).to_be_empty()
+    notes.fill("- Likes coffee")
+    page.click("#reach-notes-save")
+    expect(page.locator("#reach-said")).to_contain_text("saved")
+
+    assert (served.data_dir / "notes.md").read_text(encoding="utf-8") == "- Likes coffee\n"
+    settings = settings_of(served)
+    assert (settings["workspace"], settings["web_tools"]) == (str(project), True)
