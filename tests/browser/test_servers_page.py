@@ -47,7 +47,7 @@ def test_a_server_is_seen_allowed_used_and_removed(page: Page, serve: Serve, tmp
     assert not notes.exists()
     page.click("#servers-allow")
     expect(page.get_by_label("demo: runs")).to_be_visible()
-    expect(page.locator("#servers-one")).to_contain_text("1 tools")
+    expect(page.locator("#servers-one")).to_contain_text("Tools: 1")
     page.click("#servers-one summary")
     expect(page.locator("#servers-one li")).to_contain_text("Says <b>it</b> again.")
     page.click("#servers-log > button")
