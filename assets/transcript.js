@@ -122,6 +122,7 @@
     for (const card of frame.cards ?? []) cards.set(card.key, changed(card) ?? adopted(card) ?? drawn(card));
     if (frame.order) show(settled, frame.order);
     if ("more" in frame) { hasMore = frame.more; isAsking = false; one("#chat-earlier").hidden = !hasMore; }
+    if ("loading" in frame) load(frame.loading);
     if (frame.enclosed) window.hearth.pictures.tell(frame.enclosed);
     if (frame.context) window.hearth.context.tell(frame.context);
     if (frame.live === null) { live = null; place.replaceChildren(); }
@@ -145,6 +146,17 @@
     }
     order = keys;
     if (comesAbove) root.scrollTop = top + root.scrollHeight - height; // what one reads stays where it is
+  };
+  // A model on its way into the memory, whichever tab asked for it. A question that waits for it says so itself.
+  const load = (state) => {
+    const place = one("#engine-loading") ?? element("div", "", '<p></p><progress max="1"></progress>');
+    place.id = "engine-loading";
+    place.setAttribute("role", "status");
+    if (!state) { place.remove(); return; }
+    place.hidden = document.body.classList.contains("hearth-running") && Boolean(one("#composer")?.offsetParent);
+    place.querySelector("p").textContent = state.words;
+    place.querySelector("progress").value = state.share;
+    if (!place.isConnected) document.body.append(place);
   };
   const grow = (place, { begins, sections }) => {
     if (begins || !live) {

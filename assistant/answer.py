@@ -12,6 +12,7 @@ from assistant.events import (
     ApprovalNeeded,
     Event,
     FinishReason,
+    ModelLoading,
     PromptRead,
     QuestionQueued,
     ReasoningDelta,
@@ -31,13 +32,15 @@ from assistant.messages import Message, Part, Reasoning, Text
 @dataclass(frozen=True)
 class Answer:
     """What a turn has brought so far. `messages` alternate between the assistant's and, after tool calls, tool results;
-    `ahead` is how many others are answered first, `read` what share of the prompt the engine is known to have read, and
-    `is_summarising` whether it reads the oldest part of its chat before it; `running` are the calls whose tools are at
-    work. `finished` and `error` are None while it runs, and one of them is set when it has ended, unless it
-    `is_waiting`: then it ended because the person has to decide about its calls."""
+    `ahead` is how many others are answered first, `loading` how far the model has come into the memory, `read` what
+    share of the prompt the engine is known to have read, and `is_summarising` whether it reads the oldest part of its
+    chat before it; `running` are the calls whose tools are at work. `finished` and `error` are None while it runs, and
+    one of them is set when it has ended, unless it `is_waiting`: then it ended because the person has to decide about
+    its calls."""
 
     messages: tuple[Message, ...] = ()
     ahead: int = 0
+    loading: ModelLoading | None = None
     read: float = 0.0
     is_summarising: bool = False
     running: tuple[str, ...] = ()
@@ -51,12 +54,12 @@ class Answer:
         match event:
             case QuestionQueued(ahead):
                 return replace(self, ahead=ahead)
+            case ModelLoading():
+                return replace(self, loading=event)
             case PromptRead(share):
-                return replace(self, read=share)
-            case SummaryBegun():
-                return replace(self, is_summarising=True)
-            case RoomMade():
-                return replace(self, is_summarising=False)
+                return replace(self, read=share, loading=None)
+            case SummaryBegun() | RoomMade():
+                return replace(self, is_summarising=isinstance(event, SummaryBegun))
             case TextDelta() | ReasoningDelta():
                 return self._with_words(event)
             case ToolCallStarted(call):

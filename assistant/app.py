@@ -34,7 +34,7 @@ from assistant.engines.neighbours import Neighbourhood
 from assistant.engines.probe import Findings, probe, probe_engine, tried_out
 from assistant.engines.process import memory_needed, order_for
 from assistant.errors import EngineError, HearthError, ModelMissing, StartError, StoreError
-from assistant.events import Event
+from assistant.events import Event, ModelLoading
 from assistant.exchange.exporter import Exporter, ExportFormat
 from assistant.exchange.importer import Importer, ImportReport, Told
 from assistant.i18n import ENGLISH
@@ -171,6 +171,7 @@ class App:
             self._configuration,
             check=check,
             visits=self._egress.visits,
+            loading=self._loading,
             neighbourhood=self._neighbourhood,
             models=Models(self._library, downloads, use=self._use_model),
             desk=EngineDesk(estimate=self._estimate, run=self._set_up_engine, log=self._engine_log),
@@ -331,6 +332,11 @@ class App:
                 engine.told(known.abilities)
             self._engines[target] = engine
         return self._engines[target]
+
+    def _loading(self) -> ModelLoading | None:
+        """How far a model of the built-in engine has come into the memory; None when none is on its way."""
+        engines = [engine for engine in self._engines.values() if isinstance(engine, EmbeddedEngine)]
+        return next((loading for engine in engines if (loading := engine.loading) is not None), None)
 
     def _show(self, file: Attachment) -> str | None:
         """A picture as a request carries it; None where it is gone."""

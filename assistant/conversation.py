@@ -18,7 +18,7 @@ from assistant.context import Filling, has_ended_at, marked, uncovered
 from assistant.enclosed import Enclosed
 from assistant.engines import Engine
 from assistant.errors import EngineError, StoreError
-from assistant.events import Event, ReasoningDelta, RoomMade, TextDelta, UsageReported
+from assistant.events import Event, ModelLoading, ReasoningDelta, RoomMade, TextDelta, UsageReported
 from assistant.messages import Attachment, Message, ToolCall, user
 from assistant.pick import Pick, Wish
 from assistant.records import Mark, MessageStatus, StoredConversation, StoredMessage, TitledBy, new_message
@@ -428,7 +428,7 @@ class Conversation:
                 if isinstance(event, RoomMade):
                     await self._sending.cover(event)
                 is_word = isinstance(event, TextDelta | ReasoningDelta)
-                if (is_word and has_begun) or isinstance(event, UsageReported):
+                if (is_word and has_begun) or isinstance(event, UsageReported | ModelLoading):
                     self._tell_of_words()
                 else:
                     self._tell()

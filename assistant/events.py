@@ -6,6 +6,7 @@ A turn is everything between a question and the end of its answer. `turn.run_tur
 
     (SummaryBegun?, RoomMade)*          where the chat is longer than the model can read
     QuestionQueued*                     while other questions are answered first
+    ModelLoading*                       while the built-in engine loads its model
     PromptRead*                         while a long prompt is read
     TextDelta*, ReasoningDelta*         as they arrive from the engine
     ToolCallStarted*                    what the model asked for in one step
@@ -37,6 +38,16 @@ class PromptRead:
     """So much of what the model has to read before it answers has been read, between 0 and 1."""
 
     share: float
+
+
+@dataclass(frozen=True)
+class ModelLoading:
+    """The model is on its way into the memory, for so many seconds: that is what its process holds of the main memory
+    now, and about what it will."""
+
+    loaded_bytes: int
+    needed_bytes: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -123,6 +134,7 @@ class TurnFailed:
 Event = (
     QuestionQueued
     | PromptRead
+    | ModelLoading
     | SummaryBegun
     | RoomMade
     | TextDelta

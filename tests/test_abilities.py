@@ -269,7 +269,7 @@ def test_the_starter_model_is_told_as_it_is(tmp_path: Path) -> None:
 
     assert found.server.startswith("llama.cpp")
     assert found.context_tokens == 8192
-    assert (found.keeps_to_json, found.sees_images, found.embeds) == (True, False, False)
+    assert (found.keeps_to_json, found.sees_images, found.embeds) == (True, False, True)
 
 
 def test_results_are_kept_by_endpoint_and_model(tmp_path: Path) -> None:

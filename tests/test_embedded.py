@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from assistant.engines import AnswerFinished, EngineEvent, GenerationOptions
+from assistant.engines import AnswerFinished, EngineEvent, GenerationOptions, embedded, process
 from assistant.engines.access import Access
 from assistant.engines.embedded import EmbeddedEngine, model_id
 from assistant.engines.endpoint import EndpointEngine
 from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing, Unreachable
-from assistant.events import QuestionQueued, TextDelta, UsageReported
+from assistant.events import ModelLoading, QuestionQueued, TextDelta, UsageReported
 from assistant.messages import Attachment, Message, Text, user
 from assistant.paths import starter_model
 from assistant.pictures import cleaned, data_url
@@ -91,6 +93,8 @@ async def answer(engine: EmbeddedEngine, messages: list[Message] | None = None) 
 async def begun(stream: AsyncGenerator[EngineEvent], words: int = 3) -> str:
     text = ""
     async for event in stream:
+        if isinstance(event, ModelLoading):
+            continue  # on a busy machine it takes its time
         assert isinstance(event, TextDelta)
         text += event.text
         words -= 1
@@ -453,3 +457,100 @@ def test_a_child_ends_with_its_parent_while_it_still_loads(model: Path):
 )
 def test_a_model_s_name_is_its_file_s_without_the_technical_tail(file: str, named: str):
     assert model_id(Path(file)) == named
+
+
+ALIKE = ("The cat sleeps on the sofa.", "A kitten is napping on the couch.")
+OTHERS = ("Stock prices fell sharply on Monday.", "How do I bake bread at home?")
+
+
+def nearness(one: Sequence[float], other: Sequence[float]) -> float:
+    lengths = math.hypot(*one) * math.hypot(*other)
+    return sum(a * b for a, b in zip(one, other, strict=True)) / lengths
+
+
+def test_sentences_of_one_meaning_are_nearer_than_others_and_the_chat_goes_on(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        await answer(engine, STORY)
+        cat, kitten, *others = await engine.embed([*ALIKE, *OTHERS])
+        assert all(nearness(cat, kitten) > max(nearness(cat, each), nearness(kitten, each)) for each in others)
+        assert await engine.embed([]) == []
+        (long,) = await engine.embed(["The stone lay in the river. " * 40])  # several batches
+        assert len(long) == len(cat)
+        events = await answer(engine, [*STORY, Message("assistant", (Text("Once."),)), user("Go on.")])
+        assert any(isinstance(event, TextDelta) for event in events)
+        with pytest.raises(ContextFull):
+            await engine.embed(["The stone lay in the river. " * 2000])
+
+    with_engine(model, log_file, use)
+
+
+def test_embeddings_of_a_child_that_was_killed_are_told_and_the_next_ones_come(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        await engine.embed(["a"])
+        asked = asyncio.create_task(engine.embed(["The stone lay in the river. " * 1000]))
+        await asyncio.sleep(0.3)
+        children()[0].kill()
+        with pytest.raises(Interrupted) as told:
+            await asked
+        assert told.value.key == "engine-stopped"
+        assert await engine.embed(["a"])
+
+    with_engine(model, log_file, use)
+
+
+def test_a_question_that_waits_for_the_model_is_told_how_far_it_is(model: Path, log_file: Path, tmp_path: Path):
+    """The child is stopped while it loads: a stand-in for a file of many gigabytes on a slow disk."""
+
+    async def use(engine: EmbeddedEngine) -> None:
+        engine.load()
+        (child,) = children()
+        child.suspend()
+        events: list[EngineEvent] = []
+        stream = engine.stream([user("Hi")], SHORT)
+        async with aclosing(stream):
+            async for event in stream:
+                events.append(event)
+                if isinstance(event, ModelLoading):
+                    child.resume()
+        told = [event for event in events if isinstance(event, ModelLoading)]
+        assert told and told[0].seconds >= 1 and 0 < told[0].loaded_bytes < told[0].needed_bytes
+        assert any(isinstance(event, TextDelta) for event in events)
+        assert engine.loading is None
+
+    with_engine(model, log_file, use)
+
+
+def test_a_stop_while_the_model_loads_ends_the_question_at_once(model: Path, log_file: Path):
+    async def use(engine: EmbeddedEngine) -> None:
+        engine.load()
+        (child,) = children()
+        child.suspend()
+        stream = engine.stream([user("Hi")], SHORT)
+        assert isinstance(await anext(stream), ModelLoading)
+        await stream.aclose()
+        assert engine.loading is not None  # it goes on for the next question
+        child.resume()
+        assert await answer(engine)
+
+    with_engine(model, log_file, use)
+
+
+def test_a_model_that_was_let_go_comes_back_in_sight(model: Path, log_file: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(embedded, "LOADS_SOON_SECONDS", 0.0)
+    monkeypatch.setattr(embedded, "_LOOK_SECONDS", 0.05)
+    ordered = process.order_for
+    monkeypatch.setattr(process, "order_for", lambda *a, **more: replace(ordered(*a, **more), idle_seconds=1))
+
+    async def use(engine: EmbeddedEngine) -> None:
+        await engine.start()
+        assert not any(isinstance(event, ModelLoading) for event in await answer(engine))
+        _, endpoint = await engine._running()
+        async with asyncio.timeout(20):
+            while not await endpoint.is_asleep():  # noqa: ASYNC110  # the server tells nobody
+                await asyncio.sleep(0.1)
+        events = await answer(engine)
+        kinds = [type(event) for event in events]
+        assert ModelLoading in kinds and TextDelta in kinds
+        assert kinds.index(ModelLoading) < kinds.index(TextDelta)
+
+    with_engine(model, log_file, use, setup=EngineSetup(idle_minutes=1))

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from assistant.engines.abilities import Abilities
 from assistant.errors import EngineError
-from assistant.events import PromptRead, QuestionQueued, ReasoningDelta, TextDelta, UsageReported
+from assistant.events import ModelLoading, PromptRead, QuestionQueued, ReasoningDelta, TextDelta, UsageReported
 from assistant.messages import Message, ToolCall, ToolOffer
 from assistant.pick import Thinking
 
@@ -37,7 +37,7 @@ class AnswerFinished:
     tool_calls: tuple[ToolCall, ...] = ()
 
 
-EngineEvent = QuestionQueued | PromptRead | TextDelta | ReasoningDelta | UsageReported | AnswerFinished
+EngineEvent = QuestionQueued | ModelLoading | PromptRead | TextDelta | ReasoningDelta | UsageReported | AnswerFinished
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,11 @@ class Engine(Protocol):
         """Answers `messages`, the last of them a user's or a tool's. AnswerFinished comes exactly once, and last
         but for UsageReported; an answer without it raises Interrupted. Closing the generator (`aclose`) ends the
         request at the engine."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """A vector for each text: the nearer two of them (by their angle), the nearer the texts in meaning. All of one
+        model have one length; those of two models have nothing to do with each other."""
         ...
 
     async def models(self) -> list[str]:

@@ -127,6 +127,10 @@ def _serve(order: Order) -> Any:
     kinds = {name: getattr(xllamacpp.ggml_type, f"GGML_TYPE_{name.upper()}") for name in CACHE_TYPES}  # pyright: ignore
     params.cache_type_k = params.cache_type_v = kinds[order.cache_type]
     params.sleep_idle_seconds = order.idle_seconds
+    # Beside chat it costs nothing that can be measured. By the last token and not by the mean of all: for those,
+    # llama.cpp takes no text that is longer than a batch.
+    params.embedding = True
+    params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST  # pyright: ignore
     params.mmproj.path = order.projector_path
     params.chat_template = order.chat_template
     return xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue]

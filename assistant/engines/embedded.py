@@ -7,6 +7,8 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
 from assistant.egress import Egress
 from assistant.engines import EngineEvent, EngineIdentity, GenerationOptions
@@ -18,10 +20,12 @@ from assistant.engines.line import Line
 from assistant.engines.process import CONTEXT_TOKENS, EngineProcess
 from assistant.engines.prompt import Show, shows_pictures
 from assistant.errors import ContextFull, EngineError, Interrupted, ModelMissing, NotCompatible
-from assistant.events import QuestionQueued
+from assistant.events import ModelLoading, QuestionQueued
 from assistant.messages import Message
 from assistant.settings import EngineSetup
 
+LOADS_SOON_SECONDS = 1.0  # a load that is over by then is not worth a word
+_LOOK_SECONDS = 0.3
 _DEATH_SECONDS = 0.5  # a broken connection is seen this much before the death that broke it
 
 
@@ -52,6 +56,7 @@ class EmbeddedEngine:
         self._process: EngineProcess | None = None
         self._endpoint: EndpointEngine | None = None
         self._is_closed = False
+        self._woken = 0.0  # when a question woke the model, while it comes back
 
     @property
     def identity(self) -> EngineIdentity:
@@ -84,6 +89,13 @@ class EmbeddedEngine:
         if self._model_path is not None and self._process is None:
             self._process = self._spawned(self._model_path)
 
+    @property
+    def loading(self) -> ModelLoading | None:
+        """How far the model has come into the memory; None when it is there, or was not asked for."""
+        if self._process is None:
+            return None
+        return self._process.filled(since=self._woken) if self._woken else self._process.loading
+
     async def start(self) -> None:
         """Starts the child and waits until it answers; a running one stays. Meanwhile loads the client's code."""
         await asyncio.gather(self._running(), asyncio.to_thread(load_client))
@@ -103,19 +115,60 @@ class EmbeddedEngine:
                     yield event
 
     async def _answer(self, messages: Sequence[Message], options: GenerationOptions) -> AsyncGenerator[EngineEvent]:
-        process, endpoint = await self._running()
+        running = asyncio.ensure_future(self._running())
+        async with aclosing(self._while_loading(running)) as moves:
+            async for move in moves:
+                yield move
+        process, endpoint = running.result()
         try:
             async with aclosing(endpoint.stream(messages, options)) as events:
+                async with aclosing(self._while_waking(endpoint, events)) as moves:
+                    async for move in moves:
+                        yield move
                 async for event in events:
                     yield event
-        except ContextFull:
-            raise
         except EngineError as error:
-            if await asyncio.to_thread(process.ends_within, _DEATH_SECONDS):
-                raise Interrupted("engine-stopped") from None
-            if "url" in error.values:  # an address that means nothing to anybody
-                raise Interrupted("engine-built-in-fault") from None
-            raise
+            raise await _told(error, process) from None
+
+    async def _while_waking(
+        self, endpoint: EndpointEngine, events: AsyncGenerator[EngineEvent]
+    ) -> AsyncGenerator[EngineEvent]:
+        """Where the child has let its model go: how it comes back, then the first of `events`, which ask for it."""
+        if not self._setup.idle_minutes or not await endpoint.is_asleep():
+            return
+        self._woken = monotonic()
+        first = asyncio.ensure_future(anext(events, None))
+        try:
+            async with aclosing(self._while_loading(first)) as moves:
+                async for move in moves:
+                    yield move
+        finally:
+            self._woken = 0.0
+        if (event := first.result()) is not None:
+            yield event
+
+    async def _while_loading(self, task: asyncio.Future[Any]) -> AsyncGenerator[ModelLoading]:
+        """How far the model has come, until the task ends. To be closed early ends the task too."""
+        try:
+            while not (await asyncio.wait({task}, timeout=_LOOK_SECONDS))[0]:
+                loading = self.loading
+                if loading is not None and loading.seconds >= LOADS_SOON_SECONDS:
+                    yield loading
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        with self._line.place() as place:
+            async with aclosing(place.ahead()) as moves:
+                async for _ in moves:
+                    pass  # an answer that runs comes first
+            process, endpoint = await self._running()
+            try:
+                return await endpoint.embed(texts)
+            except EngineError as error:
+                raise await _told(error, process) from None
 
     async def abilities(self) -> Abilities:
         _, endpoint = await self._running()
@@ -167,6 +220,15 @@ class EmbeddedEngine:
             await endpoint.aclose()
         if process is not None:
             await asyncio.to_thread(process.end)
+
+
+async def _told(error: EngineError, process: EngineProcess) -> EngineError:
+    """The error as a person understands it who knows no address of ours."""
+    if isinstance(error, ContextFull):
+        return error
+    if await asyncio.to_thread(process.ends_within, _DEATH_SECONDS):
+        return Interrupted("engine-stopped")
+    return Interrupted("engine-built-in-fault") if "url" in error.values else error
 
 
 def model_id(model: Path) -> str:

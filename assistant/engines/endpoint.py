@@ -46,8 +46,8 @@ class EndpointEngine:
     """Answers through the server at `url` (the base address that ends in /v1).
 
     Without a model, the first one that the server lists and that looks as if it could chat. `access` goes to this
-    address and nowhere else. `context_tokens` and `sees_pictures` are what a test has found out; `show` gives the
-    pictures of messages. Use from one event loop at a time.
+    address and nowhere else. `context_tokens`, `sees_pictures` and `embeds` are what a test has found out;
+    `show` gives the pictures of messages. Use from one event loop at a time.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class EndpointEngine:
         egress: Egress | None = None,
         context_tokens: int | None = None,
         sees_pictures: bool | None = None,
+        embeds: bool | None = None,
         show: Show | None = None,
         calling: Calling | None = None,
     ) -> None:
@@ -72,7 +73,7 @@ class EndpointEngine:
         self.calling = calling or Calling()
         self._wire: tuple[asyncio.AbstractEventLoop, Wire] | None = None
         self._context_tokens, self._has_asked_for_context = context_tokens, False
-        self._sees_pictures, self._show = sees_pictures, show
+        self._sees_pictures, self._show, self._embeds = sees_pictures, show, embeds
         self._counts = kind == "embedded" or is_loopback(
             urlsplit(url).hostname or ""
         )  # until it is seen that it cannot
@@ -97,9 +98,9 @@ class EndpointEngine:
         return NotCompatible("engine-no-pictures", model=self._model) if self._sees_pictures is False else None
 
     def told(self, found: Abilities) -> None:
-        """A test has found out how much the model reads, whether it sees pictures, and how it takes tools."""
+        """A test has found out how much the model reads, whether it sees and embeds, and how it takes tools."""
         self._context_tokens = found.context_tokens or self._context_tokens
-        self._sees_pictures = found.sees_images
+        self._sees_pictures, self._embeds = found.sees_images, found.embeds
         self.calling.told(calls_tools=found.calls_tools, keeps_to_json=found.keeps_to_json)
 
     async def learn_context(self) -> None:
@@ -169,6 +170,27 @@ class EndpointEngine:
         if (deltas.prompt_tokens, deltas.completion_tokens, rate) != (None, None, None):
             yield UsageReported(deltas.prompt_tokens, deltas.completion_tokens, rate)
         yield AnswerFinished(deltas.reason, deltas.tool_calls)
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        if not texts:
+            return []
+        if not self._model:
+            self._model = await self._first_model()
+        if self._embeds is False:
+            raise NotCompatible("engine-no-embeddings", model=self._model)
+        try:
+            return await (await self._connected()).embed(self._model, texts)
+        except Refused as refused:
+            error = self._learnt(from_refusal(refused, self._asked()))
+            is_unknown = isinstance(error, NotCompatible)
+            raise NotCompatible("engine-no-embeddings", model=self._model) if is_unknown else error from None
+
+    async def is_asleep(self) -> bool:
+        """Whether the server is llama.cpp's and has let its model go for want of questions. Never raises."""
+        try:
+            return await (await self._connected()).is_asleep()
+        except EngineError:
+            return False
 
     async def abilities(self) -> Abilities:
         if not self._model:

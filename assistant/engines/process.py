@@ -15,11 +15,14 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, cast
 
+import psutil
+
 from assistant.engines.calling import Way
 from assistant.engines.child import BATCH_TOKENS, BATCH_TOKENS_ON_FEW_CORES, FEW_CORES, Order
 from assistant.engines.gguf import Header, knows_tools, read_model
 from assistant.engines.machine import BESIDE_BYTES, Machine
 from assistant.errors import ModelMissing, Unreachable
+from assistant.events import ModelLoading
 from assistant.settings import EngineSetup
 
 CONTEXT_TOKENS = 8192  # where nobody chose: all of it is reserved at once
@@ -46,9 +49,16 @@ class EngineProcess:
     """One child, from its start on. `ready`, `ends_within` and `end` may block: call them in a thread."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], order: Order, *, ready_seconds: float, way: Way = "enforced"
+        self,
+        process: subprocess.Popen[bytes],
+        order: Order,
+        *,
+        needed_bytes: int,
+        ready_seconds: float,
+        way: Way = "enforced",
     ) -> None:
         self._process, self._order, self._ready_seconds = process, order, ready_seconds
+        self._needed_bytes, self._began = needed_bytes, monotonic()
         self.way: Way = way
         self._waiting = threading.Lock()
         self._address: Address | None = None
@@ -66,12 +76,32 @@ class EngineProcess:
             process = _spawn(log)
         _tell(process, order)
         reading_seconds = max(0, header.file_bytes - _SOON_READ_BYTES) / _SLOW_DISK_BYTES_PER_SECOND
-        return EngineProcess(process, order, ready_seconds=ready_seconds + reading_seconds, way=way_of(header, order))
+        return EngineProcess(
+            process,
+            order,
+            needed_bytes=memory_needed(header, order),
+            ready_seconds=ready_seconds + reading_seconds,
+            way=way_of(header, order),
+        )
 
     @property
     def context_tokens(self) -> int:
         """The size of the context in force."""
         return self._order.context_tokens
+
+    @property
+    def loading(self) -> ModelLoading | None:
+        """How far the model has come into the memory; None once the child answers, or has ended."""
+        return None if self._address is not None or self.has_ended else self.filled(since=self._began)
+
+    def filled(self, *, since: float) -> ModelLoading:
+        """The same for a load that began at a moment of `monotonic`. Measured, since llama.cpp tells nobody: what of a
+        file is in the memory counts as the process's own, whether it was read now or lay there already."""
+        try:
+            loaded_bytes = psutil.Process(self._process.pid).memory_info().rss
+        except psutil.Error:
+            loaded_bytes = 0
+        return ModelLoading(loaded_bytes, self._needed_bytes, monotonic() - since)
 
     def ready(self) -> Address:
         """Waits until the child answers; at once where it does. Raises ModelMissing for a model that cannot be loaded

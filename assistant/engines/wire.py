@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import httpx2
 import openai
+from pydantic import BaseModel
 
 from assistant.egress import Egress, Reason
 from assistant.engines.access import Access
@@ -34,6 +35,15 @@ class Reply:
     status: int
     media_type: str
     chunks: AsyncGenerator[bytes]
+
+
+class _Vector(BaseModel):
+    embedding: list[float]
+    index: int = 0
+
+
+class _Embedded(BaseModel):
+    data: list[_Vector]
 
 
 class Wire:
@@ -113,6 +123,35 @@ class Wire:
         order = {"content": prompt, "add_special": True, "parse_special": True}
         tokens = (await self._at_root("/tokenize", order)).get("tokens")
         return len(cast("list[object]", tokens)) if isinstance(tokens, list) else None
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """A vector for each text. Raises Refused and EngineErrors."""
+        with _told(Asked(self._url, model, has_key=self._has_key)):
+            response = await self._http.post(
+                f"{self._url}/embeddings",
+                json={"model": model, "input": list(texts), "encoding_format": "float"},
+                timeout=self._limits.first_byte_seconds,
+            )
+        if response.status_code != 200:
+            raise Refused(response.status_code, response.text)
+        try:
+            rows = _Embedded.model_validate_json(response.content).data
+        except ValueError:
+            raise NotCompatible("engine-not-compatible", url=self._url) from None
+        vectors = [row.embedding for row in sorted(rows, key=lambda row: row.index)]
+        if len(vectors) != len(texts) or len({len(vector) for vector in vectors}) > 1 or not all(vectors):
+            raise NotCompatible("engine-not-compatible", url=self._url)
+        return vectors
+
+    async def is_asleep(self) -> bool:
+        """Whether llama.cpp's server has let its model go for want of questions. Asking does not wake it."""
+        root = httpx2.URL(self._url).copy_with(path="/props", query=None)
+        with _told(Asked(self._url, "", has_key=self._has_key)):
+            response = await self._http.get(root, timeout=self._limits.list_seconds)
+        try:
+            return response.status_code == 200 and json.loads(response.content).get("is_sleeping") is True
+        except (ValueError, RecursionError, AttributeError):
+            return False
 
     async def _at_root(self, path: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
         """The JSON object that comes back; an empty one for anything else."""

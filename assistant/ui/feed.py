@@ -21,16 +21,20 @@ from pydantic import BaseModel
 
 from assistant.conversation import Conversation
 from assistant.conversations import Conversations
+from assistant.engines.embedded import LOADS_SOON_SECONDS
 from assistant.errors import HearthError
+from assistant.events import ModelLoading
 from assistant.i18n import Translator
 from assistant.ui.context_panel import ContextPanel
 from assistant.ui.pace import Pace
 from assistant.ui.pictures import Pictures
+from assistant.ui.render import loading_words
 from assistant.ui.transcript import Frame, Transcript, View
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 3.0
+LOADING_SECONDS = 0.5
 MOST_READERS = 4  # a browser has six connections for an address; more windows than that are told in turns
 
 
@@ -43,7 +47,8 @@ class Feed:
     A frame may also say that it carries more than further words ("urgent"), and that something around the messages has
     changed, for the page to ask Gradio about: "stirred", of the chat, and "banner", once `banner` gives other words;
     how full the model's context is ("context": see context_panel.gauge), and which pictures stand in the composer
-    ("enclosed": see Pictures.state), when that has changed.
+    ("enclosed": see Pictures.state), when that has changed; and how far a model of the built-in engine has come into
+    the memory ("loading": its words and its share, or null), while that takes longer than a moment.
     """
 
     def __init__(
@@ -54,9 +59,10 @@ class Feed:
         banner: Callable[[], str],
         context: ContextPanel,
         pictures: Pictures,
+        loading: Callable[[], ModelLoading | None],
     ) -> None:
         self._conversations, self._t, self._banner, self._context = conversations, t, banner, context
-        self._pictures = pictures
+        self._pictures, self._loading = pictures, loading
         self._readers: dict[str, _Reader] = {}  # by a name that only its own page is told
 
     def add_to(self, app: FastAPI) -> None:
@@ -75,9 +81,21 @@ class Feed:
             return PlainTextResponse("No such chat.\n", 404)
         transcript = Transcript(self._t, down_to=message.strip("-"))
         reader = _Reader(
-            conversation, transcript, self._banner, gauge=self._context.gauge, enclosed=self._pictures.state
+            conversation,
+            transcript,
+            self._banner,
+            gauge=self._context.gauge,
+            enclosed=self._pictures.state,
+            loading=self._loads,
         )
         return StreamingResponse(self._told(reader), media_type="text/event-stream")
+
+    def _loads(self) -> dict[str, Any] | None:
+        loading = self._loading()
+        if loading is None or loading.seconds < LOADS_SOON_SECONDS:
+            return None
+        share = min(0.99, loading.loaded_bytes / max(1, loading.needed_bytes))
+        return {"words": loading_words(loading, self._t), "share": round(share, 2)}
 
     async def _more(self, reader: str) -> Response:
         if reader not in self._readers:
@@ -141,9 +159,10 @@ class _Reader:
         *,
         gauge: Callable[[Conversation], Awaitable[dict[str, Any]]],
         enclosed: Callable[[Conversation], dict[str, Any]],
+        loading: Callable[[], dict[str, Any] | None],
     ) -> None:
         self._conversation, self._transcript, self._banner = conversation, transcript, banner
-        self._gauge, self._enclosed = gauge, enclosed
+        self._gauge, self._enclosed, self._loading = gauge, enclosed, loading
         self._wish = asyncio.Event()
         self._has_ended = False
 
@@ -164,6 +183,7 @@ class _Reader:
         milestone, banner = chat.milestone, ""
         gauge: dict[str, Any] | None = None
         enclosed: dict[str, Any] | None = None
+        loading: dict[str, Any] | None = None
         while not self._has_ended:
             began, news, passed = time.monotonic(), chat.news, milestone
             milestone = chat.milestone
@@ -179,6 +199,8 @@ class _Reader:
                 frame["context"] = gauge = shown
             if (milestone is not passed or view.live is None) and (stands := self._enclosed(chat)) != enclosed:
                 frame["enclosed"] = enclosed = stands
+            if (loads := self._loading()) != loading:
+                frame["loading"] = loading = loads
             if frame and milestone is not passed:
                 frame["urgent"] = True
             if (words := self._banner()) != banner:
@@ -186,7 +208,7 @@ class _Reader:
             if frame:
                 yield frame
             pace = pace.after(time.monotonic() - began)
-            await _first_of(news, self._wish, timeout_seconds=LOOK_SECONDS)
+            await _first_of(news, self._wish, timeout_seconds=LOADING_SECONDS if loads else LOOK_SECONDS)
             rest = pace.interval_seconds - (time.monotonic() - began)
             await _first_of(milestone, self._wish, timeout_seconds=max(0.0, rest))  # more words can wait, their end not
 

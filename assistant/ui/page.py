@@ -96,7 +96,12 @@ def build_page(parts: Parts, *, lifespan: Callable[[Any], AbstractAsyncContextMa
     context.add_to(app)
     pictures.add_to(app)
     feed = Feed(
-        conversations, t, banner=lambda: banner.words() + chat.offers.words(), context=context, pictures=pictures
+        conversations,
+        t,
+        banner=lambda: banner.words() + chat.offers.words(),
+        context=context,
+        pictures=pictures,
+        loading=parts.loading,
     )
     feed.add_to(app)
     Cards(conversations, t).add_to(app)

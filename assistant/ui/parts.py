@@ -10,6 +10,7 @@ from assistant.configuration import Configuration
 from assistant.conversations import Conversations
 from assistant.egress import Visit
 from assistant.engines.neighbours import Neighbourhood
+from assistant.events import ModelLoading
 from assistant.exchange.exporter import Exporter
 from assistant.exchange.importer import Importer
 from assistant.servers import Servers
@@ -22,12 +23,14 @@ from assistant.ui.tools_tab import Tools
 
 @dataclass(frozen=True)
 class Parts:
-    """One of each. `visits` gives the connections that were made, the newest first."""
+    """One of each. `visits` gives the connections that were made, the newest first, `loading` how far a model of the
+    built-in engine has come into the memory."""
 
     conversations: Conversations
     configuration: Configuration
     check: TargetCheck
     visits: Callable[[], list[Visit]]
+    loading: Callable[[], ModelLoading | None]
     neighbourhood: Neighbourhood
     models: Models
     desk: EngineDesk

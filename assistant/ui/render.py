@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Literal
 
 from assistant.answer import Answer
-from assistant.events import UsageReported
+from assistant.events import ModelLoading, UsageReported
 from assistant.i18n import Translator
 from assistant.messages import Attachment, Message, ToolResult
 from assistant.records import Failure, StoredMessage
@@ -130,12 +130,19 @@ def render_live(answer: Answer, t: Translator, *, is_heavy: Callable[[str], bool
                 sections.append(Section("tool", tool_section(call, results.get(call.id), state, t)))
     words = t("chat.queued", count=answer.ahead) if answer.ahead else t("chat.waiting")
     words = t("chat.reading", share=round(100 * answer.read)) if 0 < answer.read < 1 else words
+    words = loading_words(answer.loading, t) if answer.loading else words
     words = t("context.summarising") if answer.is_summarising else words
     return tuple(sections) or (Section("waiting", words),)
 
 
 def _results(messages: Iterable[Message]) -> dict[str, ToolResult]:
     return {part.call_id: part for message in messages for part in message.parts if isinstance(part, ToolResult)}
+
+
+def loading_words(loading: ModelLoading, t: Translator) -> str:
+    """How far a model has come into the memory."""
+    loaded, needed = (f"{count / 1e9:.1f}" for count in (loading.loaded_bytes, loading.needed_bytes))
+    return t("chat.loading", loaded=loaded, needed=needed, seconds=round(loading.seconds))
 
 
 def closing_line(item: StoredMessage, t: Translator) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_windows import ask
-from tests.conftest import Served, settings_of
+from tests.conftest import Served, eventually, settings_of
+from tests.test_embedded import engine_children
 
 pytestmark = pytest.mark.browser
 Serve = Callable[..., Served]
@@ -38,6 +40,30 @@ def test_a_change_loads_the_model_anew_and_lasts(page: Page, serve: Serve) -> No
     page.goto(serve().address)
     engine_page(page)
     expect(page.locator("#engine-context-tokens input")).to_have_value("1024")
+
+
+def test_a_model_that_loads_is_seen_on_every_tab_and_by_a_question_that_waits(page: Page, serve: Serve) -> None:
+    """The child is stopped while it loads: a stand-in for a file of many gigabytes."""
+    served = serve()
+    page.goto(served.address)
+    engine_page(page)
+    hearth = psutil.Process(served.process.pid)
+    (old,) = engine_children(hearth)
+    page.fill("#engine-context-tokens input", "1024")
+    page.click("#engine-run")
+    assert eventually(lambda: any(child.pid != old.pid for child in engine_children(hearth)))
+    child = next(child for child in engine_children(hearth) if child.pid != old.pid)
+    child.suspend()
+    loading = page.locator("#engine-loading")
+    expect(loading).to_contain_text("Loading the model: ")
+    expect(loading.locator("progress")).to_be_visible()
+    page.click("#tab-models-button")
+    expect(loading).to_be_visible()
+    page.click("#tab-chat-button")
+    ask(page, "Say hello.")
+    child.resume()
+    expect(page.locator("#chat-settled .hearth-meta")).to_contain_text("tokens", timeout=60_000)
+    expect(loading).to_have_count(0)
 
 
 def test_what_cannot_be_is_said_and_changes_nothing(page: Page, serve: Serve) -> None:
