@@ -53,6 +53,7 @@ from assistant.rescue import open_chats
 from assistant.servers import Servers
 from assistant.settings import EngineSetup, SettingsFile, write_private
 from assistant.store import Store
+from assistant.tool_log import ToolLog
 from assistant.tool_rules import ToolRules
 from assistant.tools.browser import Browser
 from assistant.tools.builtin import BUILTIN_TOOLS
@@ -184,6 +185,7 @@ class App:
                 self._tool_rules,
                 self._own,
                 hands=lambda: Hands("", (), self._egress, self._belongings),
+                runs=ToolLog(opened.database).runs,
                 open_folder=self.open_folder,
             ),
             reach=Reach(self._notes, lambda: Path(self._workspace_folder), self.profile.data_dir),

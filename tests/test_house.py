@@ -49,6 +49,7 @@ PUT_TOGETHER = (
     "settings.",
     "shortcut.",
     "start.",
+    "tool-log.",
     "tools.from.",
     "tools.risk.",
     "tools.rule.",

@@ -1,4 +1,4 @@
-"""The pages of the Tools tab, side by side: what there is, what it may reach, and the servers that bring more."""
+"""The pages of the Tools tab, side by side: what there is, what it may reach, servers that bring more, what ran."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from assistant.i18n import Translator
 from assistant.ui.parts import Parts
 from assistant.ui.reach_page import ReachPage
 from assistant.ui.servers_page import ServersPage
+from assistant.ui.tool_log_page import ToolLogPage
 from assistant.ui.tools_tab import ToolsTab
 
 
@@ -22,9 +23,12 @@ class ToolsPages:
                 self._reach = ReachPage(parts.reach, parts.configuration, t)
             with gr.Tab(t("servers.title"), elem_id="page-servers", id="servers") as self._servers_tab:
                 self._servers = ServersPage(parts.servers, parts.configuration, t, composer=composer, tabs=tabs)
+            with gr.Tab(t("tool-log.title"), elem_id="page-tool-log", id="tool-log") as self._log_tab:
+                self._log = ToolLogPage(parts.tools.runs, t)
 
     def wire(self, tab: gr.Tab) -> None:
         """Ties the handlers to the page. `tab` is the Tools tab."""
         self._tools.wire(tab, self._all_tab)
         self._reach.wire(self._reach_tab)
         self._servers.wire(tab, self._servers_tab)
+        self._log.wire(tab, self._log_tab)

@@ -6,7 +6,7 @@ are made when a tool is opened: the page begins without them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import gradio as gr
 
 from assistant.errors import HearthError
 from assistant.i18n import Translator
+from assistant.tool_log import LoggedRun
 from assistant.tool_rules import RULES, ToolRules
 from assistant.tools.hands import Hands
 from assistant.tools.own.functions import OwnFunctions
@@ -28,13 +29,14 @@ from assistant.ui.wiring import Changes, chain, wire
 
 @dataclass(frozen=True)
 class Tools:
-    """What the tab works with. `hands` gives the surroundings of a call by hand; `open_folder` shows a folder on the
-    desktop, where there is one."""
+    """What the tab works with. `hands` gives the surroundings of a call by hand; `runs` the last calls in chats, the
+    newest first, and may raise HearthError; `open_folder` shows a folder on the desktop, where there is one."""
 
     toolbox: Toolbox
     rules: ToolRules
     own: OwnFunctions
     hands: Callable[[], Hands]
+    runs: Callable[[], Sequence[LoggedRun]]
     open_folder: Callable[[Path], None] | None
 
 

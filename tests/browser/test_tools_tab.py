@@ -9,6 +9,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.conftest import Served, eventually
+from tests.fake_endpoint import fake_endpoint
+from tests.fake_steps import Answer
+from tests.toolkit import call, calls
 
 pytestmark = pytest.mark.browser
 Serve = Callable[..., Served]
@@ -108,6 +111,32 @@ def test_a_function_is_seen_allowed_used_and_asked_about_again_once_it_has_chang
     opens_tools(page, served)
     page.click("#tool-allow-shout")
     expect(form(page, "shout")).to_contain_text("Says it louder.")
+
+
+def test_a_model_calls_a_function_once_it_is_allowed_and_the_log_has_the_call(
+    page: Page, serve: Serve, tmp_path: Path
+) -> None:
+    put(tmp_path, SHOUT)
+    steps = [calls(call("shout", {"text": "from the model", "times": 1})), Answer(("It was loud.",))]
+    with fake_endpoint(*steps) as server:
+        opens_tools(page, serve("--endpoint", server.url, "--model", "fake"))
+        page.click("#tool-allow-shout")
+        expect(form(page, "shout")).to_be_visible()
+        page.click("#tab-chat-button")
+        page.fill("#chat-input textarea", "Say it loud.")
+        page.press("#chat-input textarea", "Enter")
+        card = page.locator(".hearth-card")
+        expect(card).to_contain_text("shout.py")
+        card.get_by_role("button", name="Allow once").click()
+        expect(page.locator("#chat-settled")).to_contain_text("It was loud.")
+        assert "FROM THE MODEL!" in server.chats[1].body["messages"][-1]["content"]
+        page.click("#tab-tools-button")
+        page.click("#page-tool-log-button")
+        row = page.locator("#tool-log-list li")
+        expect(row).to_contain_text("allowed once")
+        row.locator("summary").click()
+        expect(row).to_contain_text("from the model")
+        expect(row).to_contain_text("FROM THE MODEL!")
 
 
 def test_what_functions_give_is_shown_and_leads_nowhere(page: Page, serve: Serve, tmp_path: Path) -> None:
