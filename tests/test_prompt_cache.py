@@ -14,15 +14,16 @@ from assistant.attachments import Attachments
 from assistant.conversation import Conversation, EngineChoice
 from assistant.conversations import Conversations
 from assistant.database import Database
-from assistant.engines import GenerationOptions
+from assistant.engines import AnswerFinished, EngineEvent, GenerationOptions
 from assistant.engines.embedded import EmbeddedEngine
 from assistant.engines.machine import Machine
 from assistant.engines.process import batch_tokens_for
 from assistant.events import PromptRead, TextDelta
-from assistant.messages import user
+from assistant.messages import Message, ToolResult, user
 from assistant.paths import starter_model
 from assistant.settings import Settings
 from assistant.store import Store
+from assistant.tools.builtin import BUILTIN_TOOLS
 
 SLACK_TOKENS = 2  # the last word of an answer was said and not yet read; its end mark
 TURNS = 20
@@ -159,6 +160,37 @@ def test_stop_ends_the_reading_of_a_long_prompt_at_the_next_batch(tmp_path: Path
             while not reading.held_at_the_end():  # noqa: ASYNC110  # its log has a thread of its own
                 await asyncio.sleep(0.01)
             assert reading.held_at_the_end()[0] <= MOST_BATCHES_AFTER_STOP * batch_tokens_for(Machine.this().cores)
+        finally:
+            await engine.aclose()
+
+    asyncio.run(use())
+
+
+def test_a_call_and_its_result_are_read_once_and_tools_cost_an_ordinary_question_nothing(tmp_path: Path) -> None:
+    """The arguments are asked for with the very prompt of an answer in words; then the call and its result are new."""
+
+    async def use() -> None:
+        engine = EmbeddedEngine(starter_model(), log_file=tmp_path / "engine.log")
+        reading = Reading(tmp_path / "engine.log")
+        offered = GenerationOptions(temperature=0, max_tokens=8, tools=tuple(one.offer for one in BUILTIN_TOOLS))
+
+        async def asked(messages: list[Message], options: GenerationOptions) -> list[EngineEvent]:
+            async with aclosing(engine.stream(messages, options)) as stream:
+                return [event async for event in stream]
+
+        try:
+            ordinary = [user("What is the capital of France?")]
+            for options in (offered, GenerationOptions(temperature=0, max_tokens=8)):
+                await asked(ordinary, options)
+            assert reading.counts()[1] <= SLACK_TOKENS, "the prompt is the same with tools and without"
+            question = [user("The sea is wide. " * 40 + "What is 17 times 23?")]
+            events = await asked(question, offered)
+            [call] = next(event.tool_calls for event in events if isinstance(event, AnswerFinished))
+            result = [Message("assistant", (call,)), Message("tool", (ToolResult(call.id, "391"),))]
+            await asked([*question, *result], offered)
+            assert reading.counts()[2] > 150
+            assert reading.counts()[3] < 80
+            assert len(reading.counts()) == 4
         finally:
             await engine.aclose()
 
