@@ -296,6 +296,14 @@ def test_plain_words_are_not_held_back():
         assert words(streamed(endpoint)) == tokens
 
 
+def test_a_call_that_words_follow_is_shown_as_they_come():
+    tokens = [f'{{"name": "get_weather", "arguments": {OSLO}}}', " would", " ask", " for", " the weather."]
+    with fake_endpoint(Answer(tokens)) as endpoint:
+        events = streamed(endpoint)
+    assert words(events) == ["".join(tokens[:2]), *tokens[2:]]
+    assert calls(events) == []
+
+
 @pytest.mark.parametrize(
     ("written", "meant"),
     [

@@ -35,6 +35,7 @@ _NAME_KEYS = ("name", "tool", "function", "tool_name", "function_name")
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input", "kwargs")
 _HEAD = 400  # characters by which it is plain whether a tool is named
 _MOST_CALLS = 32
+_LONGEST_LOOKED_AT = 20_000
 _WISHES_TEXT = re.compile(r"\b(?:json|example|schema|snippet|syntax|format|code|tool_call)\b", re.IGNORECASE)
 
 Written = tuple[str, str]  # a tool's name, and its arguments as they are written
@@ -55,7 +56,10 @@ class Listener:
         """The words that are none of a call."""
         self._held += text
         if self._is_certain:
-            return ""
+            if not _has_gone_on(self._held):
+                return ""
+            self._is_certain = False
+            return self._let_go(len(self._held))
         released: list[str] = []
         while self._held:
             start = self._start()
@@ -126,6 +130,18 @@ class Listener:
         if mark is not None:
             return "certain" if any(name in text for name in names) else "maybe" if len(text) < _HEAD else "never"
         return _verdict_of_bare(text, names)
+
+
+def _has_gone_on(text: str) -> bool:
+    """Whether an object is followed by words: then it is no call, and need not be held until the end."""
+    if not text.startswith("{") or len(text) > _LONGEST_LOOKED_AT:
+        return False
+    try:
+        _, end = json.JSONDecoder(strict=False).raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    rest = text[end:].lstrip()
+    return bool(rest) and rest[0] not in "{;,<}]"
 
 
 _LINE_START = re.compile(r"(?:^|\n)[ \t]*([{\[]|`(?=`|$))")
