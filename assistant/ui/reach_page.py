@@ -37,7 +37,7 @@ class ReachPage:
             gr.Markdown(t("reach.about"), container=False)
             self._said = gr.Markdown(elem_id="reach-said", container=False)
             self._folder = gr.Textbox(
-                label=t("settings.workspace"), info=t("settings.workspace.help"), elem_id="reach-workspace", lines=1
+                label=t("settings.workspace"), info=t("settings.workspace.help"), elem_id="reach-workspace", max_lines=1
             )
             self._use = gr.Button(t("reach.use"), elem_id="reach-use", size="sm", scale=0)
             self._web = gr.Checkbox(
