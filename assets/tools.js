@@ -52,7 +52,7 @@
   };
   const count = (summary) => {
     const began = Date.now();
-    const seconds = made("span", "hearth-tool-seconds");
+    const seconds = made("span", "hearth-tool-seconds", "0 s");
     summary.append(seconds);
     const timer = setInterval(() => {
       if (!seconds.isConnected) { clearInterval(timer); return; }
