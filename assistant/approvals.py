@@ -79,14 +79,19 @@ class Approvals:
         self._decisions: dict[str, Decision] = {}  # until all that wait are decided about
 
     def is_on(self, engine: Engine) -> bool:
-        """Whether the model of this chat is told of tools."""
+        """Whether the model of this chat is told of tools: as the person said of this chat, else of the model, else
+        where it was seen to call one."""
         if self._toolkit is None:
             return False
-        return self._toolkit.fits(engine) != "none" if self._switch is None else self._switch
+        said = self._switch if self._switch is not None else self._toolkit.rules.are_offered(_model_of(engine))
+        return self._toolkit.fits(engine) != "none" if said is None else said
 
-    async def switch(self, *, is_on: bool) -> None:
-        """Switches tools on or off in this chat. Raises StoreError where that is not kept; it holds all the same."""
+    async def switch(self, engine: Engine, *, is_on: bool) -> None:
+        """Switches tools on or off in this chat, and in those to come with this model. Raises StoreError or
+        SettingsError where that is not kept; it holds for this chat all the same."""
         self._switch = is_on
+        if self._toolkit is not None:
+            self._toolkit.rules.offer(_model_of(engine), is_on=is_on)
         await asyncio.to_thread(self._kept.switch, self._chat, is_on=is_on)
 
     def waiting(self, branch: Branch) -> tuple[ToolCall, ...]:
@@ -209,6 +214,11 @@ def unattended(toolkit: Toolkit, engine: Engine, hands: Callable[[Sequence[Messa
     )
     offered = tuple(one.offer for one in tools) if toolkit.fits(engine) != "none" else ()
     return TurnTools(tools, offered, hands, lambda _: "itself")
+
+
+def _model_of(engine: Engine) -> str:
+    who = engine.identity
+    return f"{who.model} {'' if who.kind == 'embedded' else who.url}".strip()
 
 
 def _mark(call: ToolCall, tool: Tool | None, preview: Preview | None, problem: HearthError | None) -> str:

@@ -307,6 +307,16 @@ class Conversation:
             self._tell()
             await asyncio.to_thread(self._catalogue.wish, self.id, wish)
 
+    @property
+    def has_tools(self) -> bool:
+        """Whether the model that answers next is told of tools."""
+        return self.approvals.is_on(self._choose(self.wish.pick).engine)
+
+    async def switch_tools(self, *, is_on: bool) -> None:
+        """Has the model told of tools, or not. Raises StoreError or SettingsError where that is not kept."""
+        await self.approvals.switch(self._choose(self.wish.pick).engine, is_on=is_on)
+        self._tell()
+
     async def keep_draft(self, text: str) -> None:
         """Keeps what stands in the composer for the next time that the chat is opened."""
         if text == self.draft:

@@ -18,6 +18,7 @@ from assistant.pick import NO_WISH, Pick, Wish
 from assistant.records import StoredConversation
 from assistant.safekeeping import Safekeeping
 from assistant.store import Store
+from assistant.tool_log import LoggedRun, ToolLog
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +135,12 @@ class Conversations:
         """See `Catalogue.search`; private chats come first."""
         private = await asyncio.to_thread(self._unkept.search, query, limit=limit)
         return [*private, *await asyncio.to_thread(self._kept.search, query, limit=limit)]
+
+    async def tool_runs(self, *, limit: int = 200) -> list[LoggedRun]:
+        """What tools did last in all chats, the newest first; private ones too, as long as they are there."""
+        logs = [ToolLog(store.database) for store in (self._store, self._private)]
+        found = [run for log_of_one in logs for run in await asyncio.to_thread(log_of_one.runs, limit=limit)]
+        return sorted(found, key=lambda run: run.began_at, reverse=True)[:limit]
 
     async def pin(self, conversation_id: str, is_pinned: bool) -> None:  # noqa: FBT001  # what a switch says
         """Puts a chat at the top of the side bar, or back to its day."""

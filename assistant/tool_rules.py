@@ -33,7 +33,9 @@ class ToolRules:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._rules = self._load()  # by the tool's place: the rule, and of what fingerprint it was said
+        content = self._load()
+        self._rules = _rules_in(content)  # by the tool's place: the rule, and of what fingerprint it was said
+        self._models = _models_in(content)  # by the model's name and address: whether it is told of tools
 
     def of(self, tool: Tool) -> Rule:
         """The rule in force. A tool that has changed since it was allowed asks again; one that is off stays off."""
@@ -48,22 +50,50 @@ class ToolRules:
 
     def set(self, tool: Tool, rule: Rule) -> None:
         """Keeps a rule. Raises SettingsError where the file cannot be written; then nothing has changed."""
-        rules = self._rules | {_place(tool): (rule, fingerprint(tool))}
-        rows = [{"tool": place, "rule": said, "fingerprint": mark} for place, (said, mark) in rules.items()]
-        write_private(self._path, json.dumps({"version": 1, "rules": rows}, indent=1))
+        rules: dict[str, tuple[Rule, str]] = {**self._rules, _place(tool): (rule, fingerprint(tool))}
+        self._write(rules, self._models)
         self._rules = rules
 
-    def _load(self) -> dict[str, tuple[Rule, str]]:
+    def are_offered(self, model: str) -> bool | None:
+        """Whether a model is told of tools, by what the person said last; None where they never did."""
+        return self._models.get(model)
+
+    def offer(self, model: str, *, is_on: bool) -> None:
+        """Keeps whether a model is told of tools. Raises SettingsError."""
+        models = self._models | {model: is_on}
+        self._write(self._rules, models)
+        self._models = models
+
+    def _write(self, rules: Mapping[str, tuple[Rule, str]], models: Mapping[str, bool]) -> None:
+        rows = [{"tool": place, "rule": said, "fingerprint": mark} for place, (said, mark) in rules.items()]
+        write_private(self._path, json.dumps({"version": 1, "rules": rows, "models": models}, indent=1))
+
+    def _load(self) -> Mapping[str, Any]:
         try:
             if self._path.stat().st_size > _LARGEST_FILE_BYTES:
                 return {}
-            rows = cast("Mapping[str, Any]", json.loads(self._path.read_text(encoding="utf-8")))["rules"]
-            return {str(row["tool"]): (row["rule"], str(row["fingerprint"])) for row in rows if row["rule"] in RULES}
+            content: object = json.loads(self._path.read_text(encoding="utf-8"))
+            return cast("Mapping[str, Any]", content) if isinstance(content, dict) else {}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             log.warning("the rules of tools cannot be read: %s", type(error).__name__)
             return {}
+
+
+def _rules_in(content: Mapping[str, Any]) -> dict[str, tuple[Rule, str]]:
+    try:
+        rows = content.get("rules", ())
+        return {str(row["tool"]): (row["rule"], str(row["fingerprint"])) for row in rows if row["rule"] in RULES}
+    except (TypeError, KeyError, AttributeError) as error:
+        log.warning("the rules of tools cannot be read: %s", type(error).__name__)
+        return {}
+
+
+def _models_in(content: Mapping[str, Any]) -> dict[str, bool]:
+    models = content.get("models")
+    given = cast("Mapping[str, Any]", models) if isinstance(models, dict) else {}
+    return {name: said for name, said in given.items() if isinstance(said, bool)}
 
 
 def _place(tool: Tool) -> str:

@@ -54,3 +54,12 @@ def test_a_name_belongs_to_the_first_source_that_has_it() -> None:
     box = Toolbox(lambda: [LOOK])
     box.add(lambda: [other])
     assert box.tools() == (LOOK,)
+
+
+def test_what_was_said_of_a_model_s_tools_is_there_at_the_next_start_beside_the_rules(tmp_path: Path) -> None:
+    rules = ToolRules(tmp_path / "tools.json")
+    assert rules.are_offered("m") is None
+    rules.offer("m", is_on=True)
+    rules.set(LOOK, "off")
+    again = ToolRules(tmp_path / "tools.json")
+    assert (again.are_offered("m"), again.of(LOOK)) == (True, "off")

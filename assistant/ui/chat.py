@@ -20,6 +20,7 @@ from assistant.ui.offers import Greeting
 from assistant.ui.picker import Picker, SecondOpinion, parsed
 from assistant.ui.sidebar import Sidebar
 from assistant.ui.state import PageState
+from assistant.ui.tool_switch import ToolSwitch
 from assistant.ui.wiring import Changes, chain, wire
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class ChatTab:
                 self._stop = gr.Button(t("chat.stop"), elem_id="chat-stop", variant="stop", scale=0)
             with gr.Row(elem_id="composer-foot"):
                 self.picker = Picker(configuration, t, models=check.models, reasons=check.reasons)
+                self._tools = ToolSwitch(t)
                 self.engine_line = gr.Markdown(engine_words(configuration, t), elem_id="engine-line", container=False)
             self._target = gr.Markdown(elem_id="chat-target", container=False)
             self._look = gr.Button("look", elem_id="look")  # pressed by transcript.js when the feed says so
@@ -77,6 +79,7 @@ class ChatTab:
             *(self._asks, self._question, self._yes, self._keep, self._target),
             *self._other.outputs,
             *self.picker.outputs,
+            *self._tools.outputs,
             *sidebar.outputs,
         ]
 
@@ -93,6 +96,7 @@ class ChatTab:
         wire([self._yes.click], self._do_asked, inputs=[state], outputs=whole, mode="multiple")
         wire([self._keep.click], self._retry, inputs=[state], outputs=whole, mode="multiple")
         self.picker.wire(state, self.whole, whole)
+        self._tools.wire(state)
         wire([self._other.ask.click], self._ask_other, inputs=[state, self._other.model], outputs=whole)
         wire([self._other.model.focus], self._look_for_others, inputs=[state], outputs=self._other.outputs)
         wire([self._no.click], self._never_mind, inputs=[state, text], outputs=whole)
@@ -231,6 +235,7 @@ class ChatTab:
             self._target: self._marks(page),
             self.engine_line: self._foot_words(conversation),
             **self.picker.changes(page),
+            **self._tools.changes(page),
         }
 
     def _marks(self, page: PageState) -> str:
