@@ -101,7 +101,7 @@ class Field:
             "time": t("tools.field.time"),
         }
         said = [self.about, hints.get(self.kind, ""), "" if self.is_needed else t("tools.field.optional")]
-        return " ".join(each for each in said if each)
+        return " · ".join(each for each in said if each)
 
 
 def fields(parameters: Schema) -> list[Field]:

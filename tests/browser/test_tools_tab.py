@@ -167,7 +167,7 @@ def test_a_tool_of_hearths_own_is_tried_by_hand_and_told_when_to_ask(page: Page,
     served = serve()
     opens_tools(page, served)
     clock = page.locator("#tools-list li", has_text="now").first
-    expect(clock).to_contain_text("Touches nothing outside the chat.")
+    expect(clock).to_contain_text("not the network")
     clock.get_by_text("Try it").click()
     expect(runs(page, "now")).to_contain_text("20")
     clock.get_by_text("Off", exact=True).click()
