@@ -24,7 +24,7 @@
 
   const cards = new Map(); // by key: what the server told of each, and its element as `article`
   let order = [];
-  let live = null; // the running answer: its article, and its sections with what each has so far
+  let live = []; // the running answers, one or two: each an article, and its sections with what each has so far
   let feed = null;
   let reader = "";
   let chat = "";
@@ -80,8 +80,20 @@
     copy.textContent = words.copy;
     if (card.copied) actions?.prepend(copy);
   };
+  // Two answers side by side: each says whose it is.
+  const nameBeside = (article, who) => {
+    const body = article.firstElementChild;
+    if (!who && !article.classList.contains("hearth-beside")) return;
+    article.classList.toggle("hearth-beside", Boolean(who));
+    body.querySelector(":scope > .hearth-who")?.remove();
+    if (!who) { article.removeAttribute("aria-label"); return; }
+    body.prepend(element("div", "hearth-who"));
+    body.firstElementChild.textContent = who;
+    article.setAttribute("aria-label", who);
+  };
   const drawn = (card) => {
     card.article = articleElement(card.role);
+    nameBeside(card.article, card.who);
     for (const { kind, title, is_open: isOpen, text } of card.sections) {
       const section = begun(kind, title, isOpen);
       section.add(text);
@@ -94,16 +106,14 @@
   };
   // An answer that has just ended is on the page already: its element is taken over as it is.
   const adopted = (card) => {
-    const isSame = live && card.role === "assistant" && !card.pictures.length && card.sections.length === live.sections.length
-      && card.sections.every((section, index) => {
-        const had = live.sections[index];
-        return had.kind === section.kind && had.text === section.text;
-      });
-    if (!isSame) return null;
-    for (const section of live.sections) section.end();
-    card.article = live.article;
+    const isSame = ({ sections, who }) => card.who === who && card.sections.length === sections.length
+      && card.sections.every(({ kind, text }, index) => sections[index].kind === kind && sections[index].text === text);
+    const ended = card.role === "assistant" && !card.pictures.length ? live.find(isSame) : undefined;
+    if (!ended) return null;
+    for (const section of ended.sections) section.end();
+    card.article = ended.article;
     footOf(card);
-    live = null;
+    live = live.filter((answer) => answer !== ended);
     return card;
   };
   // A card whose words are the same and whose foot is another keeps its element.
@@ -111,6 +121,7 @@
     const had = cards.get(card.key);
     if (!had || JSON.stringify(had.sections) !== JSON.stringify(card.sections)) return null;
     card.article = had.article;
+    nameBeside(card.article, card.who);
     footOf(card);
     return card;
   };
@@ -125,9 +136,11 @@
     if ("loading" in frame) load(frame.loading);
     if (frame.enclosed) window.hearth.pictures.tell(frame.enclosed);
     if (frame.context) window.hearth.context.tell(frame.context);
-    if (frame.live === null) { live = null; place.replaceChildren(); }
+    if (frame.live === null) { live = []; place.replaceChildren(); }
+    else if (frame.live?.columns) frame.live.columns.forEach((part, index) => { if ("begins" in part) grow(place, part, index); });
     else if (frame.live) grow(place, frame.live);
-    if ("live" in frame) document.body.classList.toggle("hearth-running", Boolean(live && feed));
+    document.body.classList.toggle("hearth-two", live.length > 1 || order.some((key) => cards.get(key).who));
+    if ("live" in frame) document.body.classList.toggle("hearth-running", Boolean(live.length && feed));
     document.dispatchEvent(new Event("hearth-drawn"));
     askForMore();
   };
@@ -158,18 +171,24 @@
     place.querySelector("progress").value = state.share;
     if (!place.isConnected) document.body.append(place);
   };
-  const grow = (place, { begins, sections }) => {
-    if (begins || !live) {
-      live = { article: articleElement("assistant"), sections: [] };
-      place.replaceChildren(live.article);
+  const grow = (place, { begins, sections, who, foot }, column) => {
+    const at = column ?? 0;
+    if (begins || !live[at]) {
+      const had = live[at];
+      const fresh = live[at] = { article: articleElement("assistant"), sections: [], who: had?.who ?? "" };
+      if (column === undefined) { live.length = 1; place.replaceChildren(fresh.article); }
+      else if (had) { had.article.replaceWith(fresh.article); nameBeside(fresh.article, fresh.who); }
+      else { if (at === 0) place.replaceChildren(); place.append(fresh.article); }
     }
+    const answer = live[at];
+    if (who !== undefined) { answer.who = who; nameBeside(answer.article, who); }
     for (const [index, kind, title, isOpen, added] of sections) {
-      let section = live.sections[index];
+      let section = answer.sections[index];
       if (!section) {
-        live.sections[index - 1]?.end();
-        section = begun(kind, title, isOpen, kind === "markdown" ? speak : undefined);
-        live.sections[index] = section;
-        live.article.firstElementChild.append(section.place);
+        answer.sections[index - 1]?.end();
+        section = begun(kind, title, isOpen, kind === "markdown" ? (block) => speak(block, answer.who) : undefined);
+        answer.sections[index] = section;
+        answer.article.firstElementChild.append(section.place);
       }
       if (isThought(kind)) {
         section.place.firstElementChild.textContent = title;
@@ -177,13 +196,16 @@
       }
       section.add(added);
     }
+    if (foot === undefined) return; // it has ended, and the other one has not
+    answer.sections.at(-1)?.end();
+    answer.article.lastElementChild.innerHTML = foot;
   };
-  // A screen reader is told blocks that are complete, not words that come one by one.
-  const speak = (block) => {
+  // A screen reader is told blocks that are complete, not words that come one by one; of two answers, whose they are.
+  const speak = (block, who) => {
     const said = one("#chat-said");
     if (!said) return;
     said.append(element("p", ""));
-    said.lastElementChild.textContent = block.textContent;
+    said.lastElementChild.textContent = who ? `${who}: ${block.textContent}` : block.textContent;
     while (said.childElementCount > SPOKEN) said.firstElementChild.remove();
   };
 
@@ -208,7 +230,7 @@
     frames.forEach(apply);
     if (frames.some((frame) => frame.stirred)) one("#look")?.click();
     if (frames.some((frame) => frame.banner)) one("#banner-look")?.click();
-    if (order.length > MOST_CARDS && !live && !isWhole && isAtEnd()) follow(chat, "");
+    if (order.length > MOST_CARDS && !live.length && !isWhole && isAtEnd()) follow(chat, "");
     restUntil = now + Math.min(LONGEST_WAIT_MS, COST_FACTOR * (performance.now() - now));
     if (waiting.length) due();
   };
@@ -267,7 +289,7 @@
   // A browser has few connections for one address: a page that nobody looks at gives its own back.
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) comeBack();
-    else if (feed && !live) { feed.close(); feed = null; }
+    else if (feed && !live.length) { feed.close(); feed = null; }
   });
   for (const sign of ["focus", "pointerdown", "keydown"]) addEventListener(sign, comeBack, { passive: true });
 

@@ -19,7 +19,6 @@ from assistant.attachments import Attachments
 from assistant.backup import Backups
 from assistant.caretaker import Caretaker
 from assistant.configuration import BuiltIn, Configuration, Target, ThisRun
-from assistant.conversation import EngineChoice
 from assistant.conversations import Conversations
 from assistant.database import Database
 from assistant.doctor import Report, examine
@@ -50,6 +49,7 @@ from assistant.pick import Pick
 from assistant.pictures import data_url
 from assistant.redaction import conceal
 from assistant.rescue import open_chats
+from assistant.running import EngineChoice
 from assistant.servers import Servers
 from assistant.settings import EngineSetup, SettingsFile, write_private
 from assistant.store import Store
@@ -290,7 +290,8 @@ class App:
 
     def _choose(self, pick: Pick | None = None) -> EngineChoice:
         target = self._configuration.target_of(pick)
-        return EngineChoice(self._engine(target), self._configuration.settings_for(target))
+        asked = Pick(target.endpoint, target.model)
+        return EngineChoice(self._engine(target), self._configuration.settings_for(target), asked)
 
     def _toolkit(self) -> Toolkit:
         return Toolkit(self._toolbox, self._tool_rules, fits=self._fits, hands=self._hands, undo=self._undo)

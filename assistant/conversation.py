@@ -7,46 +7,35 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 from assistant.answer import Answer
 from assistant.approvals import Approvals, Toolkit, Verdict
-from assistant.calls import TurnTools
 from assistant.catalogue import Catalogue
-from assistant.context import Filling, has_ended_at, marked, uncovered
+from assistant.context import Filling, marked, uncovered
 from assistant.enclosed import Enclosed
-from assistant.engines import Engine
 from assistant.errors import EngineError, StoreError
-from assistant.events import Event, ModelLoading, ReasoningDelta, RoomMade, TextDelta, UsageReported
+from assistant.events import RoomMade
 from assistant.messages import Attachment, Message, ToolCall, user
 from assistant.pick import Pick, Wish
 from assistant.records import Mark, MessageStatus, StoredConversation, StoredMessage, TitledBy, new_message
-from assistant.room import answer_with_room, make_room
+from assistant.room import make_room
+from assistant.running import Answers, Column, EngineChoice, RunningAnswer
 from assistant.safekeeping import Safekeeping
-from assistant.saved_answer import final_status, rows_of
 from assistant.sending import Sending
-from assistant.settings import Settings, WayToMakeRoom
+from assistant.settings import WayToMakeRoom
 from assistant.store import Store
 from assistant.titles import engine_title, first_words
 from assistant.undo import Direction, Step
 
 log = logging.getLogger(__name__)
 
-SAVE_INTERVAL_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class EngineChoice:
-    """What a turn is run with: taken at its start, so that a change of settings holds from the next question on."""
-
-    engine: Engine
-    settings: Settings
-
 
 class Conversation:
     """One chat on one event loop. `settled` is what is finished, from the first message down to the one that is shown;
     `siblings` holds, for each of them that has some, all that stand in its place; `changed`, what answers did to files.
+    Where two models were asked, `columns` holds both answers, and the end of `settled` is the one that the chat goes on
+    with.
 
     Whatever changes the tree does nothing while an answer runs. Questions and answers that cannot be saved are kept and
     answered all the same; the rest may raise StoreError, and then nothing changed.
@@ -66,8 +55,8 @@ class Conversation:
         self.title, self.draft, self.wish = stored.title, stored.draft, stored.wish
         self.settled: tuple[StoredMessage, ...] = tuple(store.branch(stored.leaf_id))
         self.siblings: Mapping[str, tuple[str, ...]] = store.siblings(self.id, stored.leaf_id)
-        self._live: Answer | None = None
-        self._arrived: list[Event] = []  # what `_live` does not hold yet
+        self._running: Answers | None = None
+        self._beside: Answers | None = None  # two that have ended, until the chat goes on
         self._store, self._catalogue = store, Catalogue(store.database)
         self.enclosed = Enclosed(
             self.id, stored.draft_files, catalogue=self._catalogue, attachments=store.attachments, told=self._tell
@@ -80,33 +69,32 @@ class Conversation:
         self._choose = choose
         self._tasks = tasks  # those that run: the event loop alone would let them, and this chat, be collected
         self._wants_title = stored.titled_by in ("nobody", "words")
-        self._rows: tuple[StoredMessage, ...] = ()  # what the running answer is saved as
         self._task: asyncio.Task[None] | None = None
         self._aside: asyncio.Task[None] | None = None  # a title or a summary is being made
         self._drafting = asyncio.Lock()
-        self._ending: MessageStatus = "stopped"
-        self._stop = asyncio.Event()
         self._news = asyncio.Event()
         self._milestone = asyncio.Event()
 
     @property
     def live(self) -> Answer | None:
-        """The running answer; None when nothing runs. Put together when somebody looks, not for each word: that would
-        copy a long answer thousands of times."""
-        if self._live is not None and self._arrived:
-            arrived, self._arrived = self._arrived, []
-            self._live = self._live.after_all(arrived)
-        return self._live
+        """The running answer, of two the first; None when nothing runs."""
+        return self._running.each[0].answer if self._running else None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The two answers that stand side by side, while they run and until the chat goes on; else empty."""
+        shown = self._running or self._beside
+        return shown.columns if shown else ()
 
     @property
     def is_running(self) -> bool:
         """Whether an answer runs; unlike `live`, it puts nothing together."""
-        return self._live is not None
+        return self._running is not None
 
     @property
     def is_settling(self) -> bool:
         """Whether more will come without being asked for: an answer runs, or a title or a summary is being made."""
-        return self._live is not None or self._aside is not None
+        return self._running is not None or self._aside is not None
 
     @property
     def unsaved(self) -> StoreError | None:
@@ -116,7 +104,7 @@ class Conversation:
     @property
     def can_retry(self) -> bool:
         """Whether there is a question to answer again."""
-        return self.live is None and any(item.message.role == "user" for item in self.settled)
+        return not self.is_running and any(item.message.role == "user" for item in self.settled)
 
     @property
     def news(self) -> asyncio.Event:
@@ -131,8 +119,13 @@ class Conversation:
 
     @property
     def blindness(self) -> EngineError | None:
-        """Why the model that would answer sees no pictures; None where it does, or may."""
-        return self._choose(self.wish.pick).engine.blindness
+        """Why a model that would answer sees no pictures; None where it does, or may."""
+        reasons = (self._choose(pick).engine.blindness for pick in self._picks)
+        return next((reason for reason in reasons if reason), None)
+
+    @property
+    def _picks(self) -> list[Pick | None]:
+        return [self.wish.pick, *([self.wish.beside] if self.wish.beside else [])]
 
     async def filling(self) -> Filling:
         """What fills the model's context before the next question, by estimate."""
@@ -151,17 +144,18 @@ class Conversation:
 
     def message(self, message_id: str) -> StoredMessage | None:
         """The message with this id among those that are shown."""
-        return next((item for item in self.settled if item.id == message_id), None)
+        shown = (*self.settled, *(self._beside.rows if self._beside else ()))
+        return next((item for item in shown if item.id == message_id), None)
 
     async def send(self, text: str, files: Sequence[Attachment] = ()) -> None:
         """Saves the question, with pictures of the draft, and begins to answer it. Calls that wait for the person are
         denied by it."""
-        if self.live is not None or not (text.strip() or files):
+        if self.is_running or not (text.strip() or files):
             return
         denied = self.approvals.passed_over(self.settled)
         above = (*self.settled, *denied)
         parent = above[-1].id if above else None
-        await self._begin(above, new_message(parent, user(text, files)), denied=denied)
+        await self._ask(above, new_message(parent, user(text, files)), denied=denied)
         await self.enclosed.sent(files)
 
     async def edit(self, message_id: str, text: str, files: Sequence[Attachment] | None = None) -> None:
@@ -171,9 +165,9 @@ class Conversation:
         if above is None or found is None:
             return
         files = found.message.attachments if files is None else files
-        if self.live is not None or not (text.strip() or files):
+        if self.is_running or not (text.strip() or files):
             return
-        await self._begin(above, new_message(above[-1].id if above else None, user(text, files)))
+        await self._ask(above, new_message(above[-1].id if above else None, user(text, files)))
         await self.enclosed.sent(files)
 
     def files_named(self, names: Sequence[str], *, edit: str = "") -> list[Attachment] | None:
@@ -187,7 +181,12 @@ class Conversation:
     async def retry(self, message_id: str = "", *, way: WayToMakeRoom | None = None, pick: Pick | None = None) -> None:
         """Answers a question again: the one that the message with this id belongs to, the last one for an empty id. The
         earlier answer stays in the tree beside the new one. With a `way`, room is made in the context first; with
-        `pick`, that model answers this once."""
+        `pick`, that model answers this once. One of two side by side is answered by its own model again, and the other
+        stays where it is."""
+        if pick is None and (one := self._one_beside(message_id)) is not None:
+            await self._retry_beside(one, way)
+            return
+        await self._turn_to(message_id)
         shown = self.settled
         if message_id:
             above = self._above(message_id)
@@ -198,7 +197,8 @@ class Conversation:
         if not self.can_retry or not any(item.message.role == "user" for item in shown):
             return
         last = max(index for index, item in enumerate(shown) if item.message.role == "user")
-        await self._begin(shown[: last + 1], way=way, pick=pick)
+        above = shown[: last + 1]
+        await self._begin(above, [self._alone(pick or self.wish.pick, above)], way=way)
 
     async def decide(self, call_id: str, verdict: Verdict, *, mark: str = "", word: str = "") -> bool:
         """Takes what the person said about a call that waits; `mark` is that of the question as it was shown (see
@@ -213,33 +213,35 @@ class Conversation:
         first = next(
             place for place in reversed(range(len(self.settled))) if self.settled[place].message.role == "user"
         )
-        await self._begin(self.settled[: first + 1], resumed=self.settled[first + 1 :])
+        above, resumed = self.settled[: first + 1], self.settled[first + 1 :]
+        await self._begin(above, [self._alone(self.wish.pick, above, resumed=resumed)])
         return True
 
     async def go_on(self, message_id: str) -> None:
         """Goes on with an answer that ended early: a new answer beside it that begins with its words."""
+        await self._turn_to(message_id)
         above, found = self._above(message_id), self.message(message_id)
-        if self.live is not None or not above or found is None or found.message.role != "assistant":
+        if self.is_running or not above or found is None or found.message.role != "assistant":
             return
         parts = tuple(part for part in found.message.parts if not isinstance(part, ToolCall))  # they never ran
-        await self._begin(above, begun=Message("assistant", parts))
+        await self._begin(above, [self._alone(self.wish.pick, above, begun=Message("assistant", parts))])
 
     async def show(self, message_id: str) -> None:
         """Shows the chat as it went on from this message, which need not be one of those that are shown now."""
-        if self.live is not None:
+        if self.is_running:
             return
         self._check_saved()
         await self._show(await asyncio.to_thread(self._store.newest_leaf, message_id))
 
     async def branch_from(self, message_id: str) -> None:
         """Shows the chat up to this message, so that the next question begins a branch there."""
-        if self.live is None and self.message(message_id) is not None:
+        if not self.is_running and self.message(message_id) is not None:
             self._check_saved()
             await self._show(message_id)
 
     async def erase(self, message_id: str) -> None:
         """Erases a message and everything that came of it."""
-        if self.live is not None or self.message(message_id) is None:
+        if self.is_running or self.message(message_id) is None:
             return
         self._check_saved()
         await asyncio.to_thread(self._store.erase_messages, self.id, message_id)
@@ -259,7 +261,7 @@ class Conversation:
     async def make_room(self, way: WayToMakeRoom) -> None:
         """Leaves out the oldest messages from now on, or puts a summary in their place. A question ends the making of a
         summary. Raises EngineError where there was none to be had."""
-        if self._live is not None:
+        if self.is_running:
             return
         self._check_saved()
         await self._stop_aside()
@@ -328,9 +330,8 @@ class Conversation:
     async def stop(self, status: MessageStatus = "stopped") -> None:
         """Ends the running answer at the engine and keeps its text. Returns when that is saved."""
         await self._stop_aside()
-        if self._task is not None:
-            self._ending = status
-            self._stop.set()
+        if self._task is not None and self._running is not None:
+            self._running.stop(status)
             await asyncio.wait({self._task})
 
     def _above(self, message_id: str) -> tuple[StoredMessage, ...] | None:
@@ -349,41 +350,76 @@ class Conversation:
         await asyncio.to_thread(self._store.show, self.id, leaf_id)
         branch = await asyncio.to_thread(self._store.branch, leaf_id)
         self.siblings = await asyncio.to_thread(self._store.siblings, self.id, leaf_id)
-        self.settled = tuple(branch)
+        self.settled, self._beside = tuple(branch), None
         self._tell()
+
+    def _one_beside(self, message_id: str) -> RunningAnswer | None:
+        return self._beside.of(message_id) if self._beside and not self.is_running else None
+
+    async def _turn_to(self, message_id: str) -> None:
+        """Goes on with the other of two answers side by side, where the message belongs to that."""
+        one = self._one_beside(message_id)
+        if self._beside and one and one is not self._beside.foremost:
+            self._check_saved()
+            await self._show(one.rows[-1].id)
+
+    async def _retry_beside(self, one: RunningAnswer, way: WayToMakeRoom | None) -> None:
+        assert self._beside is not None  # noqa: S101  # for the type checker: `one` was found in it
+        above = self.settled[: -len(self._beside.foremost.rows)]
+        again = RunningAnswer(one.choice, above)
+        await self._begin(above, [again if each is one else each for each in self._beside.each], way=way)
+
+    def _alone(
+        self,
+        pick: Pick | None,
+        above: tuple[StoredMessage, ...],
+        *,
+        begun: Message | None = None,
+        resumed: tuple[StoredMessage, ...] = (),
+    ) -> RunningAnswer:
+        """An answer with the tools of this chat."""
+        one = RunningAnswer(self._choose(pick), above, begun=begun, resumed=resumed)
+        one.tools = self.approvals.in_turn(one.choice.engine, one.rows[0].id, is_resumed=bool(resumed))
+        return one
+
+    async def _ask(
+        self, branch: tuple[StoredMessage, ...], question: StoredMessage, *, denied: tuple[StoredMessage, ...] = ()
+    ) -> None:
+        """Has the question answered by the chat's model, and by a second one where the person wants two. Two get no
+        tools: what these do would be done twice."""
+        above = (*branch, question)
+        if self.wish.beside is None:
+            answers = [self._alone(self.wish.pick, above)]
+        else:
+            answers = [RunningAnswer(self._choose(pick), above) for pick in self._picks]
+        await self._begin(above, answers, question=question, denied=denied)
 
     async def _begin(
         self,
-        branch: tuple[StoredMessage, ...],
-        question: StoredMessage | None = None,
+        above: tuple[StoredMessage, ...],
+        answers: Sequence[RunningAnswer],
         *,
-        begun: Message | None = None,
+        question: StoredMessage | None = None,
         way: WayToMakeRoom | None = None,
-        pick: Pick | None = None,
         denied: tuple[StoredMessage, ...] = (),
-        resumed: tuple[StoredMessage, ...] = (),
     ) -> None:
-        choice = self._choose(pick or self.wish.pick)
-        above = (*branch, question) if question else branch
-        row = new_message(above[-1].id, begun or Message("assistant", ()), status="streaming")
-        rows = (*resumed[:-1], replace(resumed[-1], status="streaming")) if resumed else (row,)
-        said = tuple(item.message for item in rows) if begun or resumed else ()
-        tools = self.approvals.in_turn(choice.engine, rows[0].id, is_resumed=bool(resumed))
         # Before the first await: a double click sends once.
-        self._live, self._arrived = Answer(said), []
+        had, running = self._beside, Answers(answers)
+        self._running, self._beside = running, None
         try:
             await self._stop_aside()
             # Before anything runs: what a kill leaves behind is an interrupted answer, and no question once more.
+            # In the order in which they are shown: it is that of the arrows between versions.
+            rows = (row for one in running.each for row in one.rows)
             await self._kept.save(self.id, *denied, *((question,) if question else ()), *rows)
         except BaseException:
-            self._live = None
+            self._running, self._beside = None, had
             raise
-        self.settled, self._rows, self._ending = above, rows, "stopped"
-        self._stop = asyncio.Event()
+        self.settled = above
         if question is not None and not self.title:
             with suppress(StoreError):  # the next question tries again
                 await self._entitle(_name_of(question.message), by="words")
-        self._task = self._begun_task(self._run(choice, said, way, tools), name=f"answer in {self.id}")
+        self._task = self._begun_task(self._run(running, way), name=f"answer in {self.id}")
         self._tell()
 
     def _begun_task(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
@@ -392,57 +428,37 @@ class Conversation:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _run(
-        self, choice: EngineChoice, begun: Sequence[Message], way: WayToMakeRoom | None, tools: TurnTools
-    ) -> None:
-        """Saves while the turn runs, ends it when Stop says so, and settles it. Nothing cancels this task."""
-        turn = asyncio.create_task(self._take_turn(choice, begun, way, tools))
-        stop = asyncio.create_task(self._stop.wait())
-        saved: Answer | None = None
+    async def _run(self, running: Answers, way: WayToMakeRoom | None) -> None:
+        """Runs the answers and settles them. Nothing cancels this task."""
+
+        async def save() -> None:
+            await self._kept.save(self.id, *running.rows)
+
+        async def take(one: RunningAnswer) -> None:
+            await one.take_turn(
+                self.settled, way=way, thinking=self.wish.thinking, cover=self._sending.cover, tell=self._tell_of
+            )
+
         try:
-            while not (turn.done() or stop.done()):
-                if self.live is not saved:
-                    saved = self.live
-                    await self._save("streaming", choice)
-                await asyncio.wait({turn, stop}, timeout=SAVE_INTERVAL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            turn.cancel()
-            stop.cancel()
-            await asyncio.wait({turn, stop})
-            if not turn.cancelled() and turn.exception():
-                log.error("a turn ended in a bug", exc_info=turn.exception())
-            await self._save(final_status(self.live or Answer(), ending=self._ending), choice)
-            self.siblings = await asyncio.to_thread(self._store.siblings, self.id, self._rows[-1].id)
+            await running.run(take, save=save, tell=self._tell)
+            self.siblings = await asyncio.to_thread(self._store.siblings, self.id, running.rows[-1].id)
             await self._look_at_files()
         except Exception:  # a border: whatever it is, the chat must take the next question
             log.exception("an answer could not be settled")
         finally:
-            self.settled = (*self.settled, *self._rows)
-            self._live, self._task, self._rows, self._arrived = None, None, (), []
-            if self._wants_title and self.settled[-1].status in ("complete", "cut") and self.settled[-1].message.text:
-                self._aside = self._begun_task(self._make_title(choice), name=f"title of {self.id}")
-            if self.settled[-1].message.text:
-                self._begun_task(self._learn_context(choice), name=f"context of {self.id}")
-            self._tell()
+            self._settle(running)
 
-    async def _take_turn(
-        self, choice: EngineChoice, begun: Sequence[Message], way: WayToMakeRoom | None, tools: TurnTools
-    ) -> None:
-        thinking = self.wish.thinking
-        answering = answer_with_room(
-            self.settled, choice.engine, choice.settings, begun=begun, way=way, thinking=thinking, tools=tools
-        )
-        async with aclosing(answering) as events:
-            has_begun = False
-            async for event in events:
-                self._arrived.append(event)
-                if isinstance(event, RoomMade):
-                    await self._sending.cover(event)
-                is_word = isinstance(event, TextDelta | ReasoningDelta)
-                if (is_word and has_begun) or isinstance(event, UsageReported | ModelLoading):
-                    self._tell_of_words()
-                else:
-                    self._tell()
-                has_begun = has_begun or is_word
+    def _settle(self, running: Answers) -> None:
+        self.settled = (*self.settled, *running.foremost.rows)
+        self._running, self._task = None, None
+        self._beside = running if running.columns else None
+        choice, last = running.foremost.choice, self.settled[-1]
+        if self._wants_title and last.status in ("complete", "cut") and last.message.text:
+            self._aside = self._begun_task(self._make_title(choice), name=f"title of {self.id}")
+        for one in running.each:
+            if one.rows[-1].message.text:
+                self._begun_task(self._learn_context(one.choice), name=f"context of {self.id}")
+        self._tell()
 
     async def _learn_context(self, choice: EngineChoice) -> None:
         """Once an answer has come: then the server has loaded its model, and knows."""
@@ -480,6 +496,8 @@ class Conversation:
     def _put(self, changed: Sequence[StoredMessage]) -> None:
         new = {item.id: item for item in changed}
         self.settled = tuple(new.get(item.id, item) for item in self.settled)
+        for one in self._beside.each if self._beside else ():
+            one.put(new)
         self._tell()
 
     async def _entitle(self, title: str, *, by: TitledBy) -> None:
@@ -492,15 +510,11 @@ class Conversation:
             self._aside.cancel()
             await asyncio.wait({self._aside})
 
-    async def _save(self, status: MessageStatus, choice: EngineChoice) -> None:
-        """Brings the rows on disk up to the answer."""
-        answer = self.live or Answer()
-        is_context_end = has_ended_at(choice.engine.context_tokens, answer.usage, choice.settings.max_tokens)
-        is_alone = sum(item.message.role == "user" for item in self.settled) < 2
-        limit = ("answer-context-ended-alone" if is_alone else "answer-context-ended") if is_context_end else None
-        model = choice.engine.identity.model or None
-        self._rows = rows_of(answer, status, self._rows, model=model, limit=limit)
-        await self._kept.save(self.id, *self._rows)
+    def _tell_of(self, is_words: bool) -> None:  # noqa: FBT001  # what a turn hands on
+        if is_words:
+            self._tell_of_words()
+        else:
+            self._tell()
 
     def _tell(self) -> None:
         self._tell_of_words()

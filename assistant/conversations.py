@@ -11,11 +11,12 @@ from weakref import WeakValueDictionary
 
 from assistant.approvals import Toolkit
 from assistant.catalogue import Catalogue, Found
-from assistant.conversation import Conversation, EngineChoice
+from assistant.conversation import Conversation
 from assistant.errors import StoreError
 from assistant.messages import Attachment
 from assistant.pick import NO_WISH, Pick, Wish
 from assistant.records import StoredConversation
+from assistant.running import EngineChoice
 from assistant.safekeeping import Safekeeping
 from assistant.store import Store
 from assistant.tool_log import LoggedRun, ToolLog

@@ -19,10 +19,12 @@ class Pick:
 
 @dataclass(frozen=True)
 class Wish:
-    """How a chat is to be answered. Without a pick it follows the settings."""
+    """How a chat is to be answered. Without a pick it follows the settings; `beside` is a second model that answers
+    each question too."""
 
     pick: Pick | None = None
     thinking: Thinking = ""
+    beside: Pick | None = None
 
 
 NO_WISH = Wish()

@@ -1,6 +1,7 @@
 """What a page is told of a chat: all of it once, and then only what is new."""
 
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,9 @@ from assistant.answer import Answer
 from assistant.events import ReasoningDelta, TextDelta
 from assistant.i18n import ENGLISH as T
 from assistant.messages import Message, Text, user
+from assistant.pick import Pick
 from assistant.records import StoredMessage
+from assistant.running import Column
 from assistant.ui.transcript import SCREENFUL, Transcript, View
 
 
@@ -106,3 +109,38 @@ def test_what_the_page_puts_together_is_what_was_said(said: list[tuple[bool, str
     spoken = "".join(message.text for message in answer.messages)
     thought = "".join(message.reasoning for message in answer.messages)
     assert "".join(page) in (thought + spoken, T("chat.waiting") if not spoken and not thought else thought + spoken)
+
+
+def column(text: str, row: StoredMessage, *, is_over: bool = False, goes_on: bool = False) -> Column:
+    return Column(Pick("", row.model or ""), Answer().after(TextDelta(text)), (row,), is_over, goes_on)
+
+
+def test_two_answers_side_by_side_are_told_apart_and_each_by_what_is_new() -> None:
+    transcript, settled = Transcript(T), chat(1)[:1]
+    left, right = (StoredMessage(name, "q0", Message("assistant", ()), "streaming", name) for name in ("l", "r"))
+    both = (column("One ", left), column("Uno ", right))
+    begun = transcript.frame(View(settled, NOBODY, both[0].answer, columns=both))["live"]["columns"]
+    assert [(part["who"], part["begins"], part["sections"][0][-1]) for part in begun] == [
+        ("l", True, "One "),
+        ("r", True, "Uno "),
+    ]
+    more = (both[0], column("Uno due", right))
+    told = transcript.frame(View(settled, NOBODY, more[0].answer, columns=more))
+    assert told == {"live": {"columns": [{}, {"begins": False, "sections": [[0, "markdown", "", False, "due"]]}]}}
+    left = replace(left, message=Message("assistant", (Text("One "),)), status="stopped")
+    ended = (column("One ", left, is_over=True), more[1])
+    told = transcript.frame(View(settled, NOBODY, ended[0].answer, columns=ended))["live"]["columns"]
+    assert told[0]["sections"] == [] and "foot" in told[0] and told[1] == {}
+
+
+def test_two_answers_that_rest_stand_in_one_place_until_the_chat_goes_on() -> None:
+    transcript = Transcript(T)
+    left, right = (StoredMessage(n, "q0", Message("assistant", (Text(n),)), "complete", n) for n in ("l", "r"))
+    resting = (column("l", left, is_over=True, goes_on=True), column("r", right, is_over=True))
+    settled = (*chat(1)[:1], left)
+    frame = transcript.frame(View(settled, {"l": ("l", "r")}, None, columns=resting))
+    assert frame["order"] == ["q0", "l", "r"]
+    assert [(card["who"], "#hearth/show" in card["foot"]) for card in frame["cards"][1:]] == [("l", True), ("r", True)]
+    chosen = transcript.frame(View(settled, {"l": ("l", "r")}, None))
+    assert chosen["order"] == ["q0", "l"]
+    assert [(card["key"], card["who"]) for card in chosen["cards"]] == [("l", "")]

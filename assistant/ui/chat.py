@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -15,6 +16,7 @@ from assistant.errors import HearthError
 from assistant.i18n import Translator
 from assistant.pick import NO_WISH, Pick
 from assistant.ui.check import TargetCheck
+from assistant.ui.comparison import Comparison
 from assistant.ui.links import as_html
 from assistant.ui.offers import Greeting
 from assistant.ui.picker import Picker, SecondOpinion, parsed
@@ -71,6 +73,7 @@ class ChatTab:
             with gr.Row(elem_id="composer-foot"):
                 self.picker = Picker(configuration, t, models=check.models, reasons=check.reasons)
                 self._tools = ToolSwitch(t)
+                self.comparison = Comparison(configuration, self.picker, t)
                 self.engine_line = gr.Markdown(engine_words(configuration, t), elem_id="engine-line", container=False)
             self._target = gr.Markdown(elem_id="chat-target", container=False)
             self._look = gr.Button("look", elem_id="look")  # pressed by transcript.js when the feed says so
@@ -80,6 +83,7 @@ class ChatTab:
             *self._other.outputs,
             *self.picker.outputs,
             *self._tools.outputs,
+            *self.comparison.outputs,
             *sidebar.outputs,
         ]
 
@@ -97,6 +101,7 @@ class ChatTab:
         wire([self._keep.click], self._retry, inputs=[state], outputs=whole, mode="multiple")
         self.picker.wire(state, self.whole, whole)
         self._tools.wire(state)
+        self.comparison.wire(state, self.whole, whole)
         wire([self._other.ask.click], self._ask_other, inputs=[state, self._other.model], outputs=whole)
         wire([self._other.model.focus], self._look_for_others, inputs=[state], outputs=self._other.outputs)
         wire([self._no.click], self._never_mind, inputs=[state, text], outputs=whole)
@@ -168,7 +173,7 @@ class ChatTab:
         try:
             page.shows_archived = False
             async with page.turning:
-                wish = page.conversation.wish if page.conversation else NO_WISH
+                wish = replace(page.conversation.wish, beside=None) if page.conversation else NO_WISH
                 turned = await self.turn_to(page, await self._conversations.new(wish), unsent=text)
         except HearthError as error:
             return self.told(error)
@@ -236,6 +241,7 @@ class ChatTab:
             self.engine_line: self._foot_words(conversation),
             **self.picker.changes(page),
             **self._tools.changes(page),
+            **self.comparison.changes(page),
         }
 
     def _marks(self, page: PageState) -> str:
@@ -274,6 +280,8 @@ class ChatTab:
 
     def _foot_words(self, conversation: Conversation | None) -> str:
         words = engine_words(self._configuration, self._t, conversation.wish.pick if conversation else None)
+        if conversation is not None and conversation.wish.beside is not None:
+            words = self._t("beside.both")
         is_private = conversation is not None and self._conversations.is_private(conversation)
         return f"{self._t('chat.private')} · {words}" if is_private else words
 

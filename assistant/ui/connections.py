@@ -12,7 +12,7 @@ from assistant.engines.address import normalise_endpoint
 from assistant.errors import SettingsError
 from assistant.i18n import Translator
 from assistant.settings import Connection
-from assistant.ui.picker import connection_name
+from assistant.ui.names import connection_name
 from assistant.ui.wiring import Changes
 from assistant.visible import visible
 

@@ -26,6 +26,7 @@ from assistant.errors import HearthError
 from assistant.events import ModelLoading
 from assistant.i18n import Translator
 from assistant.ui.context_panel import ContextPanel
+from assistant.ui.names import NameOf
 from assistant.ui.pace import Pace
 from assistant.ui.pictures import Pictures
 from assistant.ui.render import loading_words
@@ -60,9 +61,10 @@ class Feed:
         context: ContextPanel,
         pictures: Pictures,
         loading: Callable[[], ModelLoading | None],
+        name_of: NameOf,
     ) -> None:
         self._conversations, self._t, self._banner, self._context = conversations, t, banner, context
-        self._pictures, self._loading = pictures, loading
+        self._pictures, self._loading, self._name_of = pictures, loading, name_of
         self._readers: dict[str, _Reader] = {}  # by a name that only its own page is told
 
     def add_to(self, app: FastAPI) -> None:
@@ -79,7 +81,7 @@ class Feed:
             return PlainTextResponse("Not now.\n", 503)
         if conversation is None:
             return PlainTextResponse("No such chat.\n", 404)
-        transcript = Transcript(self._t, down_to=message.strip("-"))
+        transcript = Transcript(self._t, down_to=message.strip("-"), name_of=self._name_of)
         reader = _Reader(
             conversation,
             transcript,
@@ -189,7 +191,7 @@ class _Reader:
             milestone = chat.milestone
             self._wish.clear()
             waiting = frozenset(call.id for call in chat.approvals.waiting(chat.settled)) if chat.live is None else ()
-            view = View(chat.settled, chat.siblings, chat.live, frozenset(waiting), chat.changed)
+            view = View(chat.settled, chat.siblings, chat.live, frozenset(waiting), chat.changed, chat.columns)
             # In a thread: to draw up a long chat takes longer than anything else on this loop may wait.
             frame = await asyncio.to_thread(self._transcript.frame, view)
             if milestone is not passed and view.live is None:

@@ -26,6 +26,7 @@ from assistant.ui.export import Downloads
 from assistant.ui.feed import Feed
 from assistant.ui.intake import Intake
 from assistant.ui.models_tab import ModelsTab
+from assistant.ui.names import model_name
 from assistant.ui.parts import Parts
 from assistant.ui.pictures import Pictures
 from assistant.ui.queue import PageQueue
@@ -102,6 +103,7 @@ def build_page(parts: Parts, *, lifespan: Callable[[Any], AbstractAsyncContextMa
         context=context,
         pictures=pictures,
         loading=parts.loading,
+        name_of=lambda pick: model_name(pick, configuration, t),
     )
     feed.add_to(app)
     Cards(conversations, t).add_to(app)

@@ -6,8 +6,8 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import gradio as gr
 
@@ -17,9 +17,9 @@ from assistant.errors import HearthError
 from assistant.i18n import Translator
 from assistant.pick import NO_WISH, THINKING, Pick, Thinking, Wish
 from assistant.settings import Connection
+from assistant.ui.names import model_name
 from assistant.ui.state import Offered, PageState
 from assistant.ui.wiring import Changes, chain, wire
-from assistant.visible import visible
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +84,16 @@ class Picker:
 
     def others(self, page: PageState) -> list[tuple[str, str]]:
         """What can give a second opinion in the page's chat, as words and as the value that `parsed` takes."""
-        pick = page.conversation.wish.pick if page.conversation else None
-        return [choice for choice in self._offered(self._configuration.in_force(pick)) if choice[1] != FOLLOWS]
+        return self.choices(page.conversation.wish.pick if page.conversation else None)
+
+    def choices(self, picked: Pick | None) -> list[tuple[str, str]]:
+        """Every model that is known of, the picked one among them."""
+        return [choice for choice in self._offered(self._configuration.in_force(picked)) if choice[1] != FOLLOWS]
+
+    @property
+    def has_places(self) -> bool:
+        """Whether there are servers to pick from."""
+        return bool(self._places())
 
     async def look(self) -> None:
         """Asks every saved server for its models. One that does not answer in time keeps those it had."""
@@ -108,11 +116,11 @@ class Picker:
 
     async def _pick(self, page: PageState, value: str | None) -> None:
         if page.conversation is not None and value is not None:
-            await _ask_for(page.conversation, Wish(parsed(value), page.conversation.wish.thinking))
+            await ask_for(page.conversation, replace(page.conversation.wish, pick=parsed(value)))
 
     async def _think(self, page: PageState, thinking: Thinking) -> None:
         if page.conversation is not None and thinking in THINKING:
-            await _ask_for(page.conversation, Wish(page.conversation.wish.pick, thinking))
+            await ask_for(page.conversation, replace(page.conversation.wish, thinking=thinking))
 
     def _update(self, page: PageState) -> Any:
         """The list goes to the page only where it is another: a gateway's is long."""
@@ -140,12 +148,7 @@ class Picker:
         return self._configuration.connections if run is None else (Connection(endpoint=run),) if run else ()
 
     def _name(self, pick: Pick) -> str:
-        if not pick.endpoint:
-            own = self._configuration.built_in.name
-            return visible(self._t("picker.own", model=own)) if own else self._t("picker.built-in")
-        connection = self._configuration.connection(pick.endpoint)
-        place = connection_name(connection or Connection(endpoint=pick.endpoint))
-        return visible(f"{pick.model or self._t('engine.first-model')} · {place}")
+        return model_name(pick, self._configuration, self._t)
 
     def _may_think(self, target: Target, conversation: Conversation | None) -> bool:
         """Whether the model was seen to think, in a test or in this chat."""
@@ -155,7 +158,8 @@ class Picker:
         )
 
 
-async def _ask_for(conversation: Conversation, wish: Wish) -> None:
+async def ask_for(conversation: Conversation, wish: Wish) -> None:
+    """Has the chat answered like this, and goes on where that cannot be saved."""
     try:
         await conversation.ask_for(wish)
     except HearthError as error:
@@ -180,11 +184,6 @@ class SecondOpinion:
             self.model: gr.update(choices=list(choices), visible=is_asked),
             self.ask: gr.update(visible=is_asked),
         }
-
-
-def connection_name(connection: Connection) -> str:
-    """What a person calls a server: the name it was given, else its host and port."""
-    return connection.name or urlsplit(connection.endpoint).netloc
 
 
 def packed(pick: Pick) -> str:

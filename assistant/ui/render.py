@@ -47,7 +47,8 @@ class Section:
 class Card:
     """A finished bubble, or a "note" between two. `key` is the id of its first message; `foot` is HTML of our own, with
     no word of a model in it that was not escaped; `copied` is what a copy of it holds; `pictures` are those that a
-    person attached, or that came with a chat from elsewhere."""
+    person attached, or that came with a chat from elsewhere; `who` is the model's name where another's answer stands
+    beside it."""
 
     key: str
     role: Literal["user", "assistant", "note"]
@@ -55,6 +56,15 @@ class Card:
     foot: str
     copied: str
     pictures: tuple[dict[str, str], ...] = ()
+    who: str = ""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is said of one of two answers side by side: whose it is, and whether the chat goes on with it."""
+
+    who: str
+    goes_on: bool
 
 
 def bubbles(messages: Iterable[StoredMessage]) -> list[Bubble]:
@@ -74,11 +84,12 @@ def render(
     is_sent: bool = True,
     waiting: frozenset[str] = frozenset(),
     step: Step | None = None,
+    beside: Beside | None = None,
 ) -> Card:
     """A bubble with what can be done with it and, below an answer, its closing line: model and speed, or why it ended
     early. `siblings` are the versions that stand in its place, where there is more than one; `is_sent` is whether the
-    model gets to read it, `waiting` are the calls that the person is asked about, `step` is what it did to
-    files."""
+    model gets to read it, `waiting` are the calls that the person is asked about, `step` is what it did to files;
+    `beside` is given where two answers stand side by side."""
     first, last = said[0], said[-1]
     unsent = "" if is_sent else f'<div class="hearth-meta hearth-unsent">{t("context.unsent")}</div>'
     if first.message.role == "user":
@@ -86,6 +97,18 @@ def render(
         text = first.message.text
         words = (Section("plain", text),) if text else ()
         return Card(first.id, "user", words, foot, text, _pictures(said))
+    sections, foot = render_ended(said, t, waiting=waiting)
+    choice = _choice(last, beside, t) if beside and last.message.text else ""
+    changes = changed_files(step, t) if step else ""
+    foot = _files(last.message) + changes + unsent + foot + choice + answer_actions(said, siblings, t)
+    copied = "\n\n".join(item.message.text for item in said if item.message.role == "assistant" and item.message.text)
+    return Card(first.id, "assistant", sections, foot, copied, _pictures(said), beside.who if beside else "")
+
+
+def render_ended(
+    said: Sequence[StoredMessage], t: Translator, *, waiting: frozenset[str] = frozenset()
+) -> tuple[tuple[Section, ...], str]:
+    """An answer that has ended: its words and, as HTML, how it ended."""
     sections: list[Section] = []
     results = _results(item.message for item in said)
     for item in said:
@@ -94,13 +117,10 @@ def render(
             for call in item.message.tool_calls:
                 state = state_of(results.get(call.id), "asks" if call.id in waiting else "idle")
                 sections.append(Section("tool", tool_section(call, results.get(call.id), state, t)))
-    foot = closing_line(last, t)
+    foot = closing_line(said[-1], t)
     if any(section.kind == "plain" for section in sections):
         foot = f'<div class="hearth-meta">{t("chat.plain")}</div>{foot}'
-    changes = changed_files(step, t) if step else ""
-    foot = _files(last.message) + changes + unsent + foot + answer_actions(said, siblings, t)
-    copied = "\n\n".join(item.message.text for item in said if item.message.role == "assistant" and item.message.text)
-    return Card(first.id, "assistant", tuple(sections), foot, copied, _pictures(said))
+    return tuple(sections), foot
 
 
 def render_stand_in(covered: Sequence[StoredMessage], t: Translator) -> Card:
@@ -175,6 +195,13 @@ def _pictures(said: Bubble) -> tuple[dict[str, str], ...]:
 def shown(file: Attachment) -> dict[str, str]:
     """A picture as the page knows it."""
     return {"id": file.stored_as, "name": file.name}
+
+
+def _choice(item: StoredMessage, beside: Beside, t: Translator) -> str:
+    """The way on with one of two answers."""
+    words = t("beside.goes-on") if beside.goes_on else ""
+    button = link("show", item.id, t("beside.choose"), title=t("beside.choose.about"))
+    return f'<div class="hearth-choice">{button}<span>{words}</span></div>'
 
 
 def _files(message: Message) -> str:

@@ -45,7 +45,7 @@ class SettingsPages:
         self, blocks: gr.Blocks, tabs: gr.Tabs, tab: gr.Tab, *, chat: ChatTab, sidebar: Sidebar, banner: Banner
     ) -> None:
         """Ties the handlers to the page. `tab` is the Settings tab among `tabs`; the banner leads to the backups."""
-        self.general.wire(blocks, tab, self._general_tab)
+        chat.follow(*self.general.wire(blocks, tab, self._general_tab))
         self._engine.wire(self._engine_tab)
         self._network.wire(self._network_tab)
         self._data.wire(chat.state, sidebar)

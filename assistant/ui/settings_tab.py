@@ -87,9 +87,10 @@ class SettingsTab:
         )
         return inputs | {"model": make_field("model", t)} | self.connections.fields()
 
-    def wire(self, blocks: gr.Blocks, *tabs: gr.Tab) -> None:
+    def wire(self, blocks: gr.Blocks, *tabs: gr.Tab) -> list[Any]:
         """Ties the handlers to the page. `tabs` are those that lead here: the form is filled when one is opened first,
-        which may wait for the system's keyring, and the models are asked for each time."""
+        which may wait for the system's keyring, and the models are asked for each time. Gives the events after which
+        there are other servers."""
         form = self._asked_for()
         sharing = [self._share_row, self._share_line, self._share]
         results = [self._result, self._abilities]
@@ -110,12 +111,13 @@ class SettingsTab:
         wire(blurs, self._offer_models, inputs=form, outputs=[model])
         chosen = wire([saved.list.input], self._choose, inputs=[saved.list], outputs=whole)
         chain(chosen, self._offer_models, inputs=form, outputs=[model])
-        wire([saved.remove.click], self._forget, inputs=[saved.list], outputs=whole)
-        wire([self._save.click], self._store, inputs=form, outputs=whole)
+        forgotten = wire([saved.remove.click], self._forget, inputs=[saved.list], outputs=whole)
+        stored = wire([self._save.click], self._store, inputs=form, outputs=whole)
         wire([self._test.click], self._try_out, inputs=form, outputs=whole)
         wire(blurs, self._offer_to_share, inputs=form, outputs=sharing)
         wire([self._share.click], self._share_key, inputs=form, outputs=whole)
         wire([self._remove.click], self._forget_key, inputs=form, outputs=whole)
+        return [stored, forgotten]
 
     def follow(self, *events: Any) -> None:
         """After each of these, answers come from another address: the form shows it. What else was typed stays."""
