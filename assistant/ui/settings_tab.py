@@ -27,7 +27,10 @@ from assistant.visible import visible
 
 KEY, PLACE = "api_key", "key_place"
 # What is not set here.
-ELSEWHERE = ("version", "offline", "declined", "connections", "builtin_model", "builtin_name", "engine")
+ELSEWHERE = (
+    *("version", "offline", "declined", "connections", "builtin_model", "builtin_name", "engine"),
+    *("servers", "workspace", "web_tools"),
+)
 FIELDS = tuple(name for name in Settings.model_fields if name not in ELSEWHERE)
 
 Field = gr.Textbox | gr.Dropdown | gr.Radio | gr.Number | gr.Checkbox
