@@ -318,13 +318,9 @@ class App:
         return Belongings(self._workspace_at(self._workspace_folder), self._notes, browser)
 
     def _fits(self, engine: Engine) -> Offering:
-        """What a model is told of by itself: everything, where it was seen to call a tool. The starter model is kept to
-        what never asks, sums among it, which costs other questions nothing (see engines/suggestions.py)."""
-        who = engine.identity
-        known = self._tested.get("" if who.kind == "embedded" else who.url, who.model)
-        if known and known.abilities.calls_tools:
-            return "all"
-        return "harmless" if who.kind == "embedded" and not self._configuration.built_in.ref else "none"
+        """What a model is told of by itself: everything, where it calls tools natively, as far as is known. Another is
+        lost among many; of the starter model's questions, the words call the few (see engines/suggestions.py)."""
+        return "all" if engine.way == "native" else "few"
 
     def _engine(self, target: Target) -> Engine:
         """The engine for a target, each built once: going back to one finds it warm."""

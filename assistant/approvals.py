@@ -21,7 +21,7 @@ from assistant.context import Branch
 from assistant.database import Database
 from assistant.engines import Engine
 from assistant.errors import HearthError, StoreError, ToolError
-from assistant.messages import Message, ToolCall, unanswered
+from assistant.messages import Message, ToolCall, ToolOffer, unanswered
 from assistant.records import StoredMessage, new_message
 from assistant.tool_log import ToolLog
 from assistant.tool_rules import ToolRules, fingerprint
@@ -33,8 +33,9 @@ from assistant.undo import Undo
 log = logging.getLogger(__name__)
 
 Verdict = Literal["once", "chat", "deny"]
-Offering = Literal["all", "harmless", "none"]
-"""What a model is told of by itself: every tool, those that never ask (a small model is lost among more), or none."""
+Offering = Literal["all", "few", "none"]
+"""What a model is told of by itself: every tool; those that never ask and those that the person has brought, for one
+that is lost among many; or none."""
 
 PREVIEW_SECONDS = 20.0
 MORE_ASKED = "They asked something else instead."
@@ -79,12 +80,28 @@ class Approvals:
         self._decisions: dict[str, Decision] = {}  # until all that wait are decided about
 
     def is_on(self, engine: Engine) -> bool:
-        """Whether the model of this chat is told of tools: as the person said of this chat, else of the model, else
-        where it was seen to call one."""
+        """Whether the model of this chat is told of tools: as the person said of this chat, else of the model, else as
+        it fits."""
+        return self._offering(engine) != "none"
+
+    def offers(self, engine: Engine) -> tuple[ToolOffer, ...]:
+        """What the model of this chat is told of."""
+        offering = self._offering(engine)
+        if offering == "none":
+            return ()
+        return tuple(
+            one.offer
+            for one in self._usable()
+            if offering == "all" or one.approval == "never" or one.origin.kind != "built-in"
+        )
+
+    def _offering(self, engine: Engine) -> Offering:
         if self._toolkit is None:
-            return False
+            return "none"
         said = self._switch if self._switch is not None else self._toolkit.rules.are_offered(_model_of(engine))
-        return self._toolkit.fits(engine) != "none" if said is None else said
+        if said is None:
+            return self._toolkit.fits(engine)
+        return "all" if said else "none"
 
     async def switch(self, engine: Engine, *, is_on: bool) -> None:
         """Switches tools on or off in this chat, and in those to come with this model. Raises StoreError or
@@ -107,11 +124,8 @@ class Approvals:
             return NO_TOOLS
         decisions, self._decisions = (self._decisions if is_resumed else {}), {}
         usable = () if self._switch is False and not decisions else self._usable()
-        offered = usable if self.is_on(engine) else ()
-        if self._toolkit.fits(engine) == "harmless":
-            offered = tuple(one for one in offered if one.approval == "never")
         hands = partial(self._hands, answer)
-        return TurnTools(usable, tuple(one.offer for one in offered), hands, self._allowed_by, decisions, self._heard)
+        return TurnTools(usable, self.offers(engine), hands, self._allowed_by, decisions, self._heard)
 
     async def question(self, branch: Branch, call_id: str) -> Question | None:
         """What the person is asked about a call that waits; None for any other."""

@@ -8,13 +8,14 @@ prompt that begins like the last one is not read again by engines that keep what
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
 from assistant.events import UsageReported
-from assistant.messages import Message, Text, ToolCall, ToolResult, user
+from assistant.messages import Message, Text, ToolCall, ToolOffer, ToolResult, user
 from assistant.records import Mark, StoredMessage
 
 Fate = Literal["sent", "left_out", "covered"]
@@ -45,8 +46,8 @@ class Share:
 @dataclass(frozen=True)
 class Filling:
     """What fills a context: `shares` has one for each message of the branch. `size` is None where it is not known,
-    `reserve` is the room kept for the answer. `counted` is the engine's own count of all that is sent; without it,
-    tokens are estimates."""
+    `tools` is what the description of the tools takes, `reserve` the room kept for the answer. `counted` is the
+    engine's own count of all that is sent; without it, tokens are estimates."""
 
     system: Share | None
     summary: Share | None
@@ -54,6 +55,7 @@ class Filling:
     size: int | None
     reserve: int
     counted: int | None = None
+    tools: int = 0
 
     @property
     def tokens(self) -> int:
@@ -64,7 +66,7 @@ class Filling:
     def estimate(self) -> int:
         """The same without the engine's own count."""
         sent = sum(share.tokens for share in self.shares if share.fate == "sent")
-        return sent + sum(share.tokens for share in (self.system, self.summary) if share)
+        return self.tools + sent + sum(share.tokens for share in (self.system, self.summary) if share)
 
     @property
     def is_nearly_full(self) -> bool:
@@ -110,8 +112,9 @@ def filling(
     size: int | None,
     max_tokens: int | None = None,
     sees_pictures: bool = True,
+    offers: Sequence[ToolOffer] = (),
 ) -> Filling:
-    """What fills the context of `model` when the branch is sent to it."""
+    """What fills the context of `model` when the branch is sent to it, and the description of the tools it may use."""
     each = PICTURE_TOKENS if sees_pictures else 0
     per_byte = _tokens_per_byte(branch, model)
     covered = covered_count(branch)
@@ -127,6 +130,7 @@ def filling(
         shares,
         size,
         reserve_for_answer(size, max_tokens),
+        tools=sum(map(_described, offers)),
     )
     return _calibrated(found, branch, model)
 
@@ -225,6 +229,12 @@ def _bytes(message: Message) -> int:
     return count
 
 
+def _described(offer: ToolOffer) -> int:
+    """What a tool takes before it is used."""
+    told = f"{offer.name}{offer.description}{json.dumps(dict(offer.parameters))}"
+    return round(len(told.encode("utf-8", "replace")) / BYTES_PER_TOKEN) + MESSAGE_TOKENS
+
+
 def _about(message: Message, per_byte: float) -> int:
     return round(_bytes(message) * per_byte) + MESSAGE_TOKENS if message.parts else 0
 
@@ -260,7 +270,7 @@ def _calibrated(found: Filling, branch: Branch, model: str) -> Filling:
         factor = usage.prompt_tokens / before.estimate
         shares = (*(_scaled(share, factor) for share in before.shares), *found.shares[place:])
         system, summary = (_scaled(share, factor) if share else None for share in (found.system, found.summary))
-        return replace(found, system=system, summary=summary, shares=shares)
+        return replace(found, system=system, summary=summary, shares=shares, tools=round(found.tools * factor))
     return found
 
 

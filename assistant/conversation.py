@@ -131,12 +131,13 @@ class Conversation:
         """What fills the model's context before the next question, by estimate."""
         choice = self._choose(self.wish.pick)
         # In a thread: it looks at every message of what may be a long chat.
-        return await asyncio.to_thread(self._sending.filling, choice.engine, choice.settings)
+        offers = self.approvals.offers(choice.engine)
+        return await asyncio.to_thread(self._sending.filling, choice.engine, choice.settings, offers)
 
     async def counted_filling(self) -> Filling:
         """The same, by the engine's own count where it has one."""
         choice = self._choose(self.wish.pick)
-        return await self._sending.counted(choice.engine, choice.settings)
+        return await self._sending.counted(choice.engine, choice.settings, self.approvals.offers(choice.engine))
 
     def is_of(self, store: Store) -> bool:
         """Whether this store holds the chat."""

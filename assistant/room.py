@@ -12,7 +12,7 @@ from assistant.context import Branch, Filling, covered_count, covered_down_to, f
 from assistant.engines import Engine, GenerationOptions
 from assistant.errors import ContextFull, EngineError
 from assistant.events import Event, PromptRead, QuestionQueued, RoomMade, SummaryBegun, TurnFailed, UsageReported
-from assistant.messages import Message, user
+from assistant.messages import Message, ToolOffer, user
 from assistant.pick import Thinking
 from assistant.settings import Settings, WayToMakeRoom
 from assistant.summaries import engine_summary, summary_tokens
@@ -24,7 +24,7 @@ COUNTED_FROM = 0.5  # of the context: below, an estimate is good enough
 LEAST_TOKENS = 32
 
 
-def filled(branch: Branch, engine: Engine, settings: Settings) -> Filling:
+def filled(branch: Branch, engine: Engine, settings: Settings, offers: Sequence[ToolOffer] = ()) -> Filling:
     """What fills the engine's context before the next question, by estimate."""
     return filling(
         branch,
@@ -33,6 +33,7 @@ def filled(branch: Branch, engine: Engine, settings: Settings) -> Filling:
         size=engine.context_tokens,
         max_tokens=settings.max_tokens,
         sees_pictures=engine.blindness is None,
+        offers=offers if engine.way != "suggested" else (),
     )
 
 
@@ -41,7 +42,7 @@ async def counted(found: Filling, engine: Engine) -> Filling:
     if found.size is None or found.estimate < COUNTED_FROM * found.size:
         return found
     words = await engine.count(found.prompt)
-    return replace(found, counted=None if words is None else words + found.picture_tokens)
+    return replace(found, counted=None if words is None else words + found.picture_tokens + found.tools)
 
 
 async def answer_with_room(
@@ -61,7 +62,7 @@ async def answer_with_room(
     is_wished = way is not None
     way = way or (settings.when_full if settings.when_full != "ask" else None)
     for attempt in range(MOST_ATTEMPTS):
-        found = await _look(branch, engine, settings, begun)
+        found = await _look(branch, engine, settings, begun, tools)
         if way is not None and (is_wished or attempt or found.is_over):
             is_halved, is_wished = bool(is_wished or attempt), False
             try:
@@ -73,7 +74,7 @@ async def answer_with_room(
             except EngineError as error:
                 yield TurnFailed(error)
                 return
-            found = await _look(branch, engine, settings, begun)
+            found = await _look(branch, engine, settings, begun, tools)
         can_cover = next_cover(found, 0) is not None
         if found.is_beyond and not (way and can_cover):
             yield TurnFailed(_said(_overflow(found), can_cover=can_cover))
@@ -94,9 +95,11 @@ async def answer_with_room(
             return
 
 
-async def _look(branch: Branch, engine: Engine, settings: Settings, begun: Sequence[Message]) -> Filling:
+async def _look(
+    branch: Branch, engine: Engine, settings: Settings, begun: Sequence[Message], tools: TurnTools
+) -> Filling:
     """What fills the context, with room for what the answer begins with."""
-    found = await counted(filled(branch, engine, settings), engine)
+    found = await counted(filled(branch, engine, settings, tools.offered), engine)
     return replace(found, reserve=found.reserve + sum(map(roughly, begun))) if begun else found
 
 

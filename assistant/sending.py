@@ -10,6 +10,7 @@ from assistant.context import Branch, Filling, covered_down_to
 from assistant.engines import Engine
 from assistant.errors import StoreError
 from assistant.events import RoomMade
+from assistant.messages import ToolOffer
 from assistant.records import StoredMessage
 from assistant.room import counted, filled
 from assistant.settings import Settings
@@ -28,17 +29,17 @@ class Sending:
         self._store, self._branch, self._put = store, branch, put
         self._known: tuple[object, object, Filling] | None = None  # of which messages, by what, and the result
 
-    def filling(self, engine: Engine, settings: Settings) -> Filling:
+    def filling(self, engine: Engine, settings: Settings, offers: tuple[ToolOffer, ...] = ()) -> Filling:
         """What fills the engine's context before the next question, by estimate. For any thread."""
-        branch, how = self._branch(), _known_by(engine, settings)
+        branch, how = self._branch(), _known_by(engine, settings, offers)
         known = self._known
         if known is None or known[0] is not branch or known[1] != how:
-            known = self._known = (branch, how, filled(branch, engine, settings))
+            known = self._known = (branch, how, filled(branch, engine, settings, offers))
         return known[2]
 
-    async def counted(self, engine: Engine, settings: Settings) -> Filling:
+    async def counted(self, engine: Engine, settings: Settings, offers: tuple[ToolOffer, ...] = ()) -> Filling:
         """The same, by the engine's own count where it has one."""
-        return await counted(self.filling(engine, settings), engine)
+        return await counted(self.filling(engine, settings, offers), engine)
 
     async def cover(self, made: RoomMade) -> None:
         """Goes by the room that was made. A disk that does not take it costs making it again one day."""
@@ -57,5 +58,6 @@ class Sending:
             self._put(changed)
 
 
-def _known_by(engine: Engine, settings: Settings) -> tuple[object, ...]:
-    return engine.context_tokens, engine.identity.model, engine.blindness is None, settings
+def _known_by(engine: Engine, settings: Settings, offers: tuple[ToolOffer, ...]) -> tuple[object, ...]:
+    model = (engine.identity.model, engine.blindness is None, engine.way)
+    return engine.context_tokens, model, settings, [offer.name for offer in offers]

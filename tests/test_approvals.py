@@ -67,11 +67,11 @@ def test_a_model_is_told_of_tools_by_what_it_was_seen_to_do_until_the_person_say
     scene_with(later, tmp_path, LOOK, ADD, offering="none")
 
 
-def test_a_small_model_is_told_of_those_tools_alone_that_never_ask(tmp_path: Path) -> None:
+def test_a_small_model_is_told_of_those_built_in_tools_alone_that_never_ask(tmp_path: Path) -> None:
     async def scene(opened: Conversations) -> None:
         assert offered(await opened.new()) == ["add"]
 
-    scene_with(scene, tmp_path, LOOK, ADD, offering="harmless")
+    scene_with(scene, tmp_path, LOOK, ADD, offering="few")
 
 
 def test_what_a_tool_did_is_erased_with_its_message_and_with_its_chat(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from assistant.engines.abilities import Abilities
+from assistant.engines.calling import Way
 from assistant.errors import EngineError
 from assistant.events import ModelLoading, PromptRead, QuestionQueued, ReasoningDelta, TextDelta, UsageReported
 from assistant.messages import Message, ToolCall, ToolOffer
@@ -71,6 +72,11 @@ class Engine(Protocol):
 
     async def count(self, messages: Sequence[Message]) -> int | None:
         """How many tokens these are as a prompt, by the engine's own count; None where it has none. Never raises."""
+        ...
+
+    @property
+    def way(self) -> Way:
+        """How its model takes tools, as far as is known; see `calling`."""
         ...
 
     @property

@@ -72,6 +72,11 @@ class EmbeddedEngine:
         return self._process.context_tokens if self._process else self._setup.context_tokens or CONTEXT_TOKENS
 
     @property
+    def way(self) -> Way:
+        """As the model's file says, once that is read."""
+        return self._way or (self._process.way if self._process else "suggested")
+
+    @property
     def blindness(self) -> EngineError | None:
         """Only a projector makes its models see."""
         return None if self._setup.projector else NotCompatible("engine-no-projector", model=self._name)

@@ -14,7 +14,7 @@ from assistant.egress import Egress, Reason, is_loopback
 from assistant.engines import AnswerFinished, EngineEvent, EngineIdentity, EngineKind, GenerationOptions
 from assistant.engines.abilities import Abilities, context_in_force, examine
 from assistant.engines.access import Access
-from assistant.engines.calling import Calling, SchemaRefused, ToolsRefused
+from assistant.engines.calling import Calling, SchemaRefused, ToolsRefused, Way
 from assistant.engines.deltas import Deltas
 from assistant.engines.faults import (
     Asked,
@@ -91,6 +91,10 @@ class EndpointEngine:
     def context_tokens(self) -> int | None:
         """What it was told, what the server said, or what its refusal of too long a chat has taught."""
         return self._context_tokens
+
+    @property
+    def way(self) -> Way:
+        return self.calling.way
 
     @property
     def blindness(self) -> EngineError | None:

@@ -141,6 +141,8 @@ class ContextPanel:
         rows: list[Row] = []
         if found.system:
             rows.append(_row("system", self._t("context.system"), found.system))
+        if found.tools:
+            rows.append({"kind": "tools", "title": self._t("context.tools"), "words": "", "tokens": found.tools})
         if found.summary:
             title = self._t("context.summary", count=len(bubbles(branch[: covered_count(branch)])))
             rows.append(_row("summary", title, found.summary))
@@ -192,7 +194,7 @@ def _parts(found: Filling) -> list[tuple[str, float]]:
     """The bar: what takes which part of the context, in percent; empty where the size is not known."""
     if not found.size:
         return []
-    begins = sum(share.tokens for share in (found.system, found.summary) if share)
+    begins = found.tools + sum(share.tokens for share in (found.system, found.summary) if share)
     pictures = found.picture_tokens
     chat = max(0, found.tokens - begins - pictures)
     parts = {"begin": begins, "pictures": pictures, "chat": chat, "reserve": found.reserve}
