@@ -124,6 +124,11 @@
       all.append(made("summary", "", words.arguments), argumentsOf(asked.arguments, words));
       element.append(previewOf(asked.preview), all);
     } else element.append(argumentsOf(asked.arguments, words));
+    if (asked.written) {
+      const written = made("details", "hearth-card-all");
+      written.append(made("summary", "", words.written), pre(asked.written));
+      element.append(written);
+    }
     if (asked.problem) element.append(plain(made("p", "hearth-card-problem"), asked.problem));
     if (notice) {
       const line = made("p", "hearth-card-problem", notice);

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ROOM_FOR_TOOLS = 16_384  # tokens of context, of which all built-in tools take a tenth
 LOG_BYTES = 40_000  # of the engine's log, shown on its page
 
 
@@ -318,9 +319,11 @@ class App:
         return Belongings(self._workspace_at(self._workspace_folder), self._notes, browser)
 
     def _fits(self, engine: Engine) -> Offering:
-        """What a model is told of by itself: everything, where it calls tools natively, as far as is known. Another is
-        lost among many; of the starter model's questions, the words call the few (see engines/suggestions.py)."""
-        return "all" if engine.way == "native" else "few"
+        """What a model is told of by itself: everything, where it calls tools natively, as far as is known, and has room
+        to read of them. Another is lost among many; of the starter model's questions, the words call the few (see
+        engines/suggestions.py)."""
+        has_room = (engine.context_tokens or ROOM_FOR_TOOLS) >= ROOM_FOR_TOOLS
+        return "all" if engine.way == "native" and has_room else "few"
 
     def _engine(self, target: Target) -> Engine:
         """The engine for a target, each built once: going back to one finds it warm."""

@@ -142,7 +142,9 @@ class ContextPanel:
         if found.system:
             rows.append(_row("system", self._t("context.system"), found.system))
         if found.tools:
-            rows.append({"kind": "tools", "title": self._t("context.tools"), "words": "", "tokens": found.tools})
+            rows.append(
+                {"kind": "tools", "title": self._t("context.tools"), "words": "", "tokens": found.tools, "fate": "sent"}
+            )
         if found.summary:
             title = self._t("context.summary", count=len(bubbles(branch[: covered_count(branch)])))
             rows.append(_row("summary", title, found.summary))

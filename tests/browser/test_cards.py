@@ -159,3 +159,16 @@ def test_a_tool_is_seen_at_work_and_stop_ends_it(page: Page, serve: Serve) -> No
         page.click("#chat-stop")
         expect(page.locator("#chat-settled .hearth-tool")).to_contain_text("did not run to its end")
         expect(page.locator("#chat-settled .hearth-meta")).to_contain_text("stopped")
+
+
+def test_arguments_that_were_mended_are_shown_as_the_model_wrote_them_too(page: Page, serve: Serve) -> None:
+    broken = '{"path": "plan.txt", "text": "one",}'
+    with fake_endpoint(calls(call("write_file", broken)), Answer(("Done.",))) as server:
+        started(page, serve, server.url)
+        ask(page, "Write a plan.")
+        card = page.locator(".hearth-card")
+        card.get_by_text("The model’s own text").click()
+        expect(card.get_by_text(broken)).to_be_visible()
+        assert {offer["function"]["name"] for offer in server.requests[0].body["tools"]} >= {"write_file", "calculate"}
+        card.get_by_role("button", name="Deny").click()
+        expect(page.locator("#chat-settled")).to_contain_text("Done.")
