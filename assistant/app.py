@@ -319,8 +319,8 @@ class App:
         return Belongings(self._workspace_at(self._workspace_folder), self._notes, browser)
 
     def _fits(self, engine: Engine) -> Offering:
-        """What a model is told of by itself: everything, where it calls tools natively, as far as is known, and has room
-        to read of them. Another is lost among many; of the starter model's questions, the words call the few (see
+        """What a model is told of by itself: everything, where it calls tools natively, as far as is known, and has
+        room to read of them. Another is lost among many; of the starter model's questions, the words call the few (see
         engines/suggestions.py)."""
         has_room = (engine.context_tokens or ROOM_FOR_TOOLS) >= ROOM_FOR_TOOLS
         return "all" if engine.way == "native" and has_room else "few"
