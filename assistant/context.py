@@ -151,7 +151,7 @@ def next_cover(found: Filling, most_tokens: int) -> int | None:
     few as it takes, and as many as there are where none would do. None where nothing more can be covered."""
     starts = [place for place, share in enumerate(found.shares) if share.message.role == "user"]
     sent = [share.tokens if share.fate == "sent" else 0 for share in found.shares]
-    left, passed, best = found.estimate - (found.summary.tokens if found.summary else 0), 0, None
+    left, passed, best = found.estimate - found.tools - (found.summary.tokens if found.summary else 0), 0, None
     for start in starts[1:]:
         gone = sum(
             sent[place] for place in range(passed, start) if not found.shares[place].is_pinned

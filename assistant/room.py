@@ -136,9 +136,10 @@ async def make_room(
     so that the next time is far. Nothing comes where nothing can be covered. Raises EngineError where there is to be a
     summary and the engine makes none; then nothing is covered."""
     scale = found.tokens / found.estimate if found.estimate else 1.0
-    most = (found.size - found.reserve) // 2 if found.size else found.tokens // 2
+    chat = found.tokens - found.tools
+    most = (found.size - found.reserve) // 2 - found.tools if found.size else chat // 2
     if is_halved:
-        most = min(most, found.tokens // 2)
+        most = min(most, chat // 2)
     if way == "summarise":
         most -= summary_tokens(found.size)
     count = next_cover(found, round(max(most, LEAST_TOKENS) / scale))
