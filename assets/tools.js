@@ -62,6 +62,7 @@
 
   // What a call will do.
   const previewOf = (preview) => {
+    if (preview.kind === "choice") return plain(made("p", "hearth-card-question"), preview.text);
     if (preview.kind === "address") return plain(made("p", "hearth-tool-address"), preview.text);
     if (preview.kind === "code") {
       const block = made("div", "hearth-code");
@@ -147,12 +148,25 @@
     word.maxLength = 2000;
     word.placeholder = words.word;
     word.setAttribute("aria-label", words.word);
-    const say = (verdict) => async () => {
-      for (const each of ways.children) each.disabled = true; // a double click says it once
-      await decide(place, told, asked, verdict, verdict === "deny" ? word.value : "");
+    const say = (verdict, said) => async () => {
+      const words = said ?? word.value;
+      for (const each of ways.querySelectorAll("button, input")) each.disabled = true; // a double click says it once
+      await decide(place, told, asked, verdict, words);
     };
-    if (asked.mayAllow) ways.append(button(words.once, "hearth-card-once", say("once")));
-    if (asked.mayAllowInChat) ways.append(button(words.chat, "hearth-card-chat", say("chat")));
+    if (asked.preview?.kind === "choice" && asked.mayAllow) {
+      const { options, own, send, skip } = asked.preview;
+      ways.append(...options.map(([option, shown]) => button(shown, "hearth-card-option", say("once", option))));
+      word.placeholder = own;
+      word.setAttribute("aria-label", own);
+      const answer = () => { if (word.value.trim()) say("once")(); else word.focus(); };
+      word.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" && !event.isComposing) answer();
+      });
+      ways.append(word, button(send, "hearth-card-once", answer), button(skip, "hearth-card-deny", say("deny", "")));
+      return ways;
+    }
+    if (asked.mayAllow) ways.append(button(words.once, "hearth-card-once", say("once", "")));
+    if (asked.mayAllowInChat) ways.append(button(words.chat, "hearth-card-chat", say("chat", "")));
     ways.append(button(words.deny, "hearth-card-deny", say("deny")), word);
     return ways;
   };

@@ -159,7 +159,7 @@ class Approvals:
             await self._allow_in_chat(asked.tool)
         if not any(call.id == call_id for call in self.waiting(branch())):  # somebody was quicker
             return False
-        self._decisions[call_id] = Decision(is_allowed=True, by="chat" if verdict == "chat" else "once")
+        self._decisions[call_id] = Decision(is_allowed=True, word=word, by="chat" if verdict == "chat" else "once")
         return True
 
     def are_complete(self, branch: Branch) -> bool:

@@ -34,7 +34,7 @@ Outcome = Literal["running", "done", "failed"]
 
 @dataclass(frozen=True)
 class Decision:
-    """What the person said about one call; `word` is for the model."""
+    """What the person said about one call; `word` is for the model, or for the tool where the call is allowed."""
 
     is_allowed: bool
     word: str = ""
@@ -106,6 +106,7 @@ class Ready:
     tool: Tool
     arguments: Arguments
     by: AllowedBy
+    word: str = ""
 
 
 async def answer_calls(
@@ -130,7 +131,7 @@ async def answer_calls(
         if by is None:
             asked.append(call)
         else:
-            ready.append(Ready(call, tool, arguments, by))
+            ready.append(Ready(call, tool, arguments, by, decision.word if decision is not None else ""))
     async with aclosing(run_calls(ready, tools, said)) as events:
         async for event in events:
             yield event
@@ -159,7 +160,7 @@ async def run_calls(
     if not ready or tools.hands is None:
         return
     hands = tools.hands(messages)
-    runs = {asyncio.create_task(_run(one, hands, tools.heard)) for one in ready}
+    runs = {asyncio.create_task(_run(one, replace(hands, word=one.word), tools.heard)) for one in ready}
     try:
         for one in ready:
             yield ToolRunBegun(one.call.id)

@@ -21,6 +21,7 @@ from assistant.tools.files import (
 from assistant.tools.memory import forget, recall, remember
 from assistant.tools.python import calculate, preview_python, run_python
 from assistant.tools.tool import Tool, tool
+from assistant.tools.user import ask_user, preview_choice
 from assistant.tools.web import fetch_page, preview_page, preview_search, web_search
 
 BUILTIN_TOOLS: tuple[Tool, ...] = (
@@ -37,6 +38,7 @@ BUILTIN_TOOLS: tuple[Tool, ...] = (
     tool(remember),
     tool(recall),
     tool(forget),
+    tool(ask_user, asks_each_time=True, preview=preview_choice),  # to be asked is what it does
     tool(web_search, risk="web", asks_each_time=True, preview=preview_search),
     tool(fetch_page, risk="web", asks_each_time=True, preview=preview_page),
 )

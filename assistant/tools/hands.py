@@ -25,13 +25,14 @@ class Belongings:
 @dataclass(frozen=True)
 class Hands:
     """One call's surroundings: the chat it is part of and what was said in it, the way out of this machine, what is the
-    person's, and where the changes of files are kept for undo."""
+    person's, where the changes of files are kept for undo, and the word that the person said with their Yes."""
 
     chat_id: str
     messages: tuple[Message, ...]
     egress: Egress
     belongings: Belongings | None = None
     changes: Changes = Unkept()  # noqa: RUF009  # it holds nothing
+    word: str = ""
 
     @property
     def workspace(self) -> Workspace:

@@ -54,7 +54,15 @@ class Address:
     url: str
 
 
-Preview = Code | Diff | Address
+@dataclass(frozen=True)
+class Choice:
+    """What the person is asked, and the answers that they may choose from. What they say is `Hands.word`."""
+
+    question: str
+    options: tuple[str, ...]
+
+
+Preview = Code | Diff | Address | Choice
 Arguments = Mapping[str, Any]
 
 

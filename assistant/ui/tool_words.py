@@ -14,7 +14,7 @@ from assistant.approvals import Question
 from assistant.calls import is_denial
 from assistant.i18n import Translator
 from assistant.messages import ToolCall, ToolResult
-from assistant.tools.tool import Address, Code, Diff, Origin, Preview, Tool
+from assistant.tools.tool import Address, Choice, Code, Diff, Origin, Preview, Tool
 from assistant.visible import visible, visible_lines
 
 State = Literal["asks", "waits", "running", "done", "failed", "denied", "idle"]
@@ -67,9 +67,9 @@ def question_words(asked: Question, t: Translator) -> dict[str, Any]:
         decided = t("tool.card.allowed") if asked.decided.is_allowed else t("tool.card.denied")
     return {
         "mark": asked.mark,
-        "title": t("tool.card.title", name=visible(asked.call.name)),
+        "title": _title(asked, t),
         "origin": origin_words(asked.tool.origin, t) if asked.tool else "",
-        "about": visible(" ".join(asked.tool.description.strip().split("\n\n")[0].split())) if asked.tool else "",
+        "about": _about(asked.tool) if asked.tool and not isinstance(asked.preview, Choice) else "",
         "risk": _risk(asked.tool, t) if asked.tool else "",
         "problem": problem,
         "arguments": arguments_of(asked.call),
@@ -93,6 +93,16 @@ def question_words(asked: Question, t: Translator) -> dict[str, Any]:
     }
 
 
+def _title(asked: Question, t: Translator) -> str:
+    if isinstance(asked.preview, Choice):
+        return t("tool.choice.title")
+    return t("tool.card.title", name=visible(asked.call.name))
+
+
+def _about(tool: Tool) -> str:
+    return visible(" ".join(tool.description.strip().split("\n\n")[0].split()))
+
+
 def origin_words(origin: Origin, t: Translator) -> str:
     """Where a tool comes from, for people."""
     match origin.kind:
@@ -113,6 +123,15 @@ def preview_words(preview: Preview, t: Translator) -> dict[str, Any]:
             return {"kind": "code", "language": language, "text": visible_lines(text)}
         case Address(url):
             return {"kind": "address", "text": visible(url)}
+        case Choice(question, options):
+            return {
+                "kind": "choice",
+                "text": visible_lines(question),
+                "options": [[option, visible(option)] for option in options],
+                "send": t("tool.choice.send"),
+                "own": t("tool.choice.own"),
+                "skip": t("tool.choice.skip"),
+            }
         case Diff(path, before, after):
             lines = compared(before or "", after or "")
             key = "new" if before is None else "gone" if after is None else "changed"

@@ -172,3 +172,28 @@ def test_arguments_that_were_mended_are_shown_as_the_model_wrote_them_too(page: 
         assert {offer["function"]["name"] for offer in server.requests[0].body["tools"]} >= {"write_file", "calculate"}
         card.get_by_role("button", name="Deny").click()
         expect(page.locator("#chat-settled")).to_contain_text("Done.")
+
+
+def test_a_question_of_the_model_s_is_answered_by_an_option_or_in_own_words(page: Page, serve: Serve) -> None:
+    question = {"question": f"Which city{HIDDEN}?", "options": ["Paris", "<b>Rome</b>"]}
+    steps = [
+        calls(call("ask_user", question)),
+        Answer(("Good.",)),
+        calls(call("ask_user", question)),
+        Answer(("Fine.",)),
+    ]
+    with fake_endpoint(*steps) as server:
+        started(page, serve, server.url)
+        ask(page, "Plan a trip.")
+        card = page.locator(".hearth-card")
+        expect(card).to_contain_text("The model asks you")
+        expect(card.locator(".hearth-card-question mark")).to_have_text("\\u202e")
+        card.get_by_role("button", name="<b>Rome</b>").dblclick()
+        expect(page.locator("#chat-settled")).to_contain_text("Good.")
+        ask(page, "Another trip.")
+        card.get_by_label("Or say it in your own words").fill("Anywhere warm")
+        card.get_by_label("Or say it in your own words").press("Enter")
+        expect(page.locator("#chat-settled")).to_contain_text("Fine.")
+        told = [message["content"] for message in server.chats[-1].body["messages"] if message["role"] == "tool"]
+        assert told == ["<b>Rome</b>", "Anywhere warm"]
+        expect(page.locator(".hearth-card")).to_have_count(0)
