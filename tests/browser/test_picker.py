@@ -34,7 +34,10 @@ def connect(page: Page, served: Served, endpoint: FakeEndpoint, model: str, **ow
         if not page.locator("#settings-own-name input").is_visible():
             page.click("#settings-more button")
         for name, words in own.items():
-            page.locator(f"#settings-own-{name}").locator("input, textarea").fill(words)
+            field = page.locator(f"#settings-own-{name}").locator("input, textarea")
+            field.fill(words)
+            page.wait_for_timeout(300)  # a fold that was just opened draws its fields once more
+            field.fill(words)
     page.click("#settings-save")
     expect(page.locator("#settings-result")).to_contain_text("Saved")
     assert eventually(lambda: settings_of(served)["endpoint"] == endpoint.url)
