@@ -25,6 +25,6 @@ def ask_user(hands: Hands, question: Question, options: Options) -> str:  # noqa
     return hands.word
 
 
-def preview_choice(question: str, options: list[str]) -> Choice:
+def preview_choice(hands: Hands, question: str, options: list[str]) -> Choice:  # noqa: ARG001
     """The card is the question itself."""
     return Choice(question, tuple(dict.fromkeys(options)))
