@@ -6,7 +6,12 @@
   const field = () => one("#chat-input textarea");
   // transcript.js sets and takes away the same class, as answers begin and end. Send and Stop go by it.
   const run = (isRunning) => document.body.classList.toggle("hearth-running", isRunning);
-  const isRunning = () => document.body.classList.contains("hearth-running");
+  let asking = 0; // questions that are on their way
+  // While another chat comes, what runs is the last one's, and holds up nothing.
+  const isRunning = () => (
+    asking > 0 || (document.body.classList.contains("hearth-running") && !window.hearth.transcript.isTurning())
+  );
+  document.addEventListener("hearth-chat", () => { if (!asking) run(false); });
 
   const put = (words) => {
     const place = field();
@@ -43,6 +48,7 @@
     put("");
     tell("");
     run(true);
+    asking += 1;
     transcript.comeBack();
     let files = [];
     try {
@@ -61,6 +67,8 @@
       run(one("#chat-live").childElementCount > 0);
       pictures.giveBack(files);
       giveBack(fault instanceof TypeError ? window.hearth.words.unasked : fault.message);
+    } finally {
+      asking -= 1;
     }
     one("#look")?.click();
   };

@@ -300,6 +300,7 @@
     comeBack: () => comeBack(),
     willTurn: () => willTurn(),
     turned: () => turned,
+    isTurning: () => turn < wanted,
     showWhole: () => follow(chat, WHOLE),
     isWhole: () => isWhole && order.length > 0 && !hasMore && waiting.length === 0 && !isDue,
     showEnd: () => { if (isWhole) follow(chat, ""); },

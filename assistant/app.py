@@ -47,6 +47,7 @@ from assistant.messages import Attachment, Message, Text, user
 from assistant.paths import Profile, starter_model
 from assistant.pick import Pick
 from assistant.pictures import data_url
+from assistant.private_files import write_private_bytes
 from assistant.redaction import conceal
 from assistant.rescue import open_chats
 from assistant.running import EngineChoice
@@ -108,7 +109,7 @@ class App:
         self._toolbox.add(self._own.tools)
         self._toolbox.add(self._servers.tools)
         self.open_folder: Callable[[Path], None] | None = None  # where there is a desktop
-        self._notes = Notes(profile.notes_file)
+        self._notes = Notes(profile.notes_file, write_private_bytes)
         self._engines: dict[Target | BuiltIn, Engine] = {}
         self._engine_log_file = profile.log_file.with_name("engine.log")
         self._guard: Guard | None = None
@@ -120,6 +121,7 @@ class App:
         end saves running answers and ends everything, so that `uvicorn.Config(app.asgi(port), lifespan="on")` is all a
         server needs. Raises StoreError, StartError."""
         self._make_folders()
+        self.profile.forget_unfinished()
         try:
             self._load_model()
             return self._page(port)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from assistant.errors import StoreError
 from assistant.messages import Attachment
+from assistant.private_files import write_private_bytes
 from assistant.records import new_id
-from assistant.settings import write_private_bytes
 
 LARGEST_BYTES = 200_000_000
 _STORED_AS = re.compile(r"[0-9a-f]{32}/[0-9a-f]{32}(?:\.[a-z0-9]{1,8})?")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from assistant.private_files import forget_unfinished
+
 STARTER_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
@@ -142,6 +144,11 @@ class Profile:
                 for entry in (*folders, *files):
                     _close_to_others(Path(place) / entry)
 
+    def forget_unfinished(self) -> None:
+        """Removes what a kill has left of writes to Hearth's files. For the Hearth that owns the data dir."""
+        forget_unfinished(self.data_dir, *_WRITTEN_WHOLE)
+        forget_unfinished(self.attachments, "*")
+
 
 def _make_private(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -175,4 +182,14 @@ _FILES = (
     "server-tools.json",
     "functions.json*",
     "cache",
+)
+_WRITTEN_WHOLE = (
+    "settings.json",
+    "keys.json",
+    "tested.json",
+    "tools.json",
+    "server-tools.json",
+    "functions.json",
+    "notes.md",
+    "instance.json",
 )

@@ -502,3 +502,8 @@ def test_no_server_sends_us_where_we_do_not_go(comes_from: str, location: str) -
 def test_a_server_may_send_us_to_another_one() -> None:
     assert hop("https://example.org/a/m.gguf", "../b?c#d") == "https://example.org/b?c"
     check_hop("https://cdn.example.net/x", comes_from="https://example.org/m.gguf")
+
+
+def test_what_a_kill_left_of_a_download_s_own_notes_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / ".m.gguf.part.json.nx99catz").write_text("{", encoding="utf-8")
+    assert Desk(tmp_path).names() == set()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from assistant.errors import ToolError
+from assistant.private_files import write_private_bytes
 from assistant.tools.notes import MOST_NOTES, Notes
 from assistant.tools.workspace import checked_workspace
 from tests.workbench import Workbench
@@ -50,8 +51,17 @@ def test_the_file_is_the_persons_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["notes.md"]
 
 
+@pytest.mark.parametrize("seen", ["- Has a cat", ""])
+def test_what_was_noted_while_the_person_edited_stays(tmp_path: Path, seen: str) -> None:
+    notes = Notes(tmp_path / "notes.md", write_private_bytes)
+    notes.replace_all(f"{seen}\n- Likes tea" if seen else "- Likes tea")
+    notes.replace_all("- Has two cats", seen=seen)
+
+    assert notes.all() == ["Has two cats", "Likes tea"]
+
+
 def test_there_is_a_limit(tmp_path: Path) -> None:
-    notes = Notes(tmp_path / "notes.md")
+    notes = Notes(tmp_path / "notes.md", write_private_bytes)
     notes.replace_all("".join(f"- note {number}\n" for number in range(MOST_NOTES)))
 
     with pytest.raises(ToolError, match="as many as can be"):
@@ -63,7 +73,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "notes.md").mkdir()
 
     with pytest.raises(ToolError, match="could not be read or written"):
-        Notes(tmp_path / "notes.md").add("x")
+        Notes(tmp_path / "notes.md", write_private_bytes).add("x")
 
 
 def test_a_workspace_is_a_folder_and_none_of_hearths_own(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from assistant.database import Database
 from assistant.egress import Egress
 from assistant.messages import Message, Text
+from assistant.private_files import write_private_bytes
 from assistant.records import new_message
 from assistant.store import Store
 from assistant.tools.browser import Browser
@@ -39,7 +40,7 @@ class Workbench:
         self.root = self.folder / "workspace"
         self.root.mkdir(parents=True, exist_ok=True)
         self.workspace = Workspace(self.root)
-        self.notes = Notes(self.folder / "notes.md")
+        self.notes = Notes(self.folder / "notes.md", write_private_bytes)
 
     @property
     def hands(self) -> Hands:

@@ -24,7 +24,7 @@ from assistant.errors import HearthError, LibraryError
 from assistant.library.piece import FetchLimits, Note, Piece, in_thread
 from assistant.library.shelf import Library, is_file_name, unwritable
 from assistant.library.source import Source, check_hop
-from assistant.settings import write_private_bytes
+from assistant.private_files import forget_unfinished, write_private_bytes
 
 if TYPE_CHECKING:
     from assistant.library.fetch import Fetch
@@ -101,6 +101,7 @@ class Downloads:
             if path.name.lower().endswith(f".gguf{_PART}") and path.name not in ours:
                 with suppress(OSError):
                     path.unlink()
+        forget_unfinished(folder, f"*{_STATE}")
         self._library.forget_unfinished()
 
     async def start(self, sources: Sequence[Source]) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 from assistant.errors import ToolError
@@ -17,10 +15,11 @@ _MOST_BYTES = 4_000_000
 
 class Notes:
     """The notes of one file, `- NOTE` on each line; other lines are the person's own and stay. Read anew each time, so
-    that what an editor has changed holds. Any thread may call; all may raise ToolError."""
+    that what an editor has changed holds. `write` puts bytes into a file whole or not at all, and may raise OSError.
+    Any thread may call; all may raise ToolError."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, write: Callable[[Path, bytes], None]) -> None:
+        self.path, self._write_file = path, write
         self._lock = threading.Lock()
 
     def all(self) -> list[str]:
@@ -52,10 +51,13 @@ class Notes:
             self._write(left)
             return True
 
-    def replace_all(self, text: str) -> None:
-        """Puts the person's own text in the place of the whole file."""
+    def replace_all(self, text: str, *, seen: str | None = None) -> None:
+        """Puts the person's own text in the place of the whole file. Where they saw that as `seen`, what was noted
+        since then stays, behind it."""
         with self._lock:
-            self._write(text.splitlines())
+            known = {*(seen or "").splitlines(), *text.splitlines()}
+            since = [] if seen is None else [line for line in self._lines() if line not in known]
+            self._write([*text.splitlines(), *since])
 
     def text(self) -> str:
         """The file as it is."""
@@ -74,18 +76,9 @@ class Notes:
 
     def _write(self, lines: list[str]) -> None:
         """Whole or not at all, and for this user only."""
-        temporary: str | None = None
         try:
-            handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-            with os.fdopen(handle, "wb") as file:
-                file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self.path)
+            self._write_file(self.path, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
         except OSError as error:
-            if temporary is not None:
-                with suppress(OSError):
-                    Path(temporary).unlink()
             raise ToolError("tool-notes-fault", path=self.path, reason=error.strerror or "?") from error
 
 

@@ -51,15 +51,22 @@ class ReachPage:
                 max_lines=16,
                 max_length=MOST_NOTES_CHARACTERS,
             )
+            self._seen = gr.State("")  # the notes as they were shown
             self._save = gr.Button(t("reach.notes.save"), elem_id="reach-notes-save", size="sm", scale=0)
 
     def wire(self, tab: gr.Tab) -> None:
         """Ties the handlers to the page. What is noted meanwhile is there when the tab is opened again."""
-        outputs = [self._said, self._folder, self._web, self._notes]
+        notes = [self._notes, self._seen]
+        outputs = [self._said, self._folder, self._web, *notes]
         wire([tab.select], self._show, outputs=outputs)
-        wire([self._use.click, self._folder.submit], self._use_folder, inputs=[self._folder], outputs=outputs)
+        wire(
+            [self._use.click, self._folder.submit],
+            self._use_folder,
+            inputs=[self._folder],
+            outputs=[self._said, self._folder],
+        )
         wire([self._web.input], self._switch_web, inputs=[self._web], outputs=outputs)
-        wire([self._save.click], self._save_notes, inputs=[self._notes], outputs=outputs)
+        wire([self._save.click], self._save_notes, inputs=notes, outputs=[self._said, *notes])
 
     def _show(self) -> Changes:
         shown: Changes = {
@@ -68,9 +75,13 @@ class ReachPage:
             self._web: self._configuration.settings.web_tools,
         }
         try:
-            return shown | {self._notes: self._reach.notes.text()}
+            return shown | self._noted()
         except HearthError as error:
             return shown | self._told(error)
+
+    def _noted(self) -> Changes:
+        text = self._reach.notes.text()
+        return {self._notes: text, self._seen: text}
 
     def _use_folder(self, folder: str) -> Changes:
         try:
@@ -78,7 +89,7 @@ class ReachPage:
             self._configuration.set_reach(workspace=checked)
         except HearthError as error:
             return self._told(error)
-        return self._show() | {self._said: _good(self._t("reach.used"))}
+        return {self._folder: str(self._reach.workspace()), self._said: _good(self._t("reach.used"))}
 
     def _switch_web(self, is_on: bool) -> Changes:  # noqa: FBT001  # Gradio's call
         try:
@@ -87,12 +98,12 @@ class ReachPage:
             return self._told(error) | {self._web: self._configuration.settings.web_tools}
         return {self._said: ""}
 
-    def _save_notes(self, text: str) -> Changes:
+    def _save_notes(self, text: str, seen: str) -> Changes:
         try:
-            self._reach.notes.replace_all(text)
+            self._reach.notes.replace_all(text, seen=seen)
+            return {self._said: _good(self._t("reach.notes.saved"))} | self._noted()
         except HearthError as error:
             return self._told(error)
-        return {self._said: _good(self._t("reach.notes.saved"))}
 
     def _told(self, error: HearthError) -> Changes:
         words = as_html(f"{error.message_in(self._t)} {error.hint_in(self._t)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,3 +65,16 @@ def test_a_question_asked_while_a_new_chat_is_on_its_way_is_that_chats_first(pag
             ask(page, f"the only question {number}")
             expect(page.locator("#chat-settled .user")).to_have_count(1)
         assert all(len([m for m in chat.body["messages"] if m["role"] == "user"]) == 1 for chat in endpoint.chats)
+
+
+def test_an_answer_that_runs_elsewhere_holds_up_no_question_to_a_new_chat(page: Page, serve: Serve) -> None:
+    """Each new chat is on its way while the question is asked, and the last one's answer still runs."""
+    with fake_endpoint(*[Answer(("Once ",) * 200, rate_per_second=5)] * 4) as endpoint:
+        page.goto(serve("--endpoint", endpoint.url, "--model", "fake").address)
+        for number in range(4):
+            page.locator("#chat-input textarea").fill(f"question {number} of four")
+            page.locator("#chat-input textarea").press("Enter")
+            expect(page.locator("#chat-settled .user")).to_have_text(re.compile(f"question {number} of four"))
+            expect(page.locator("#chat-live")).to_contain_text("Once")
+            page.click("#new-chat")
+        assert len(endpoint.chats) == 4

@@ -35,9 +35,15 @@ def test_folder_web_and_notes_are_the_persons(page: Page, serve: Callable[..., S
     page.click("#reach-web input")
     expect(page.locator("#reach-said")).to_be_empty()
     notes.fill("- Likes coffee")
+    folder.fill(str(project))
+    page.click("#reach-use")
+    expect(page.locator("#reach-said")).to_contain_text("File tools work in this folder now")
+    expect(notes).to_have_value("- Likes coffee")  # typed, and not saved yet
+    (served.data_dir / "notes.md").write_text("- Likes tea\n- Has a cat\n", encoding="utf-8")  # noted meanwhile
     page.click("#reach-notes-save")
     expect(page.locator("#reach-said")).to_contain_text("saved")
+    expect(notes).to_have_value("- Likes coffee\n- Has a cat")
 
-    assert (served.data_dir / "notes.md").read_text(encoding="utf-8") == "- Likes coffee\n"
+    assert (served.data_dir / "notes.md").read_text(encoding="utf-8") == "- Likes coffee\n- Has a cat\n"
     settings = settings_of(served)
     assert (settings["workspace"], settings["web_tools"]) == (str(project), True)

@@ -376,3 +376,15 @@ def _body(answer: object) -> str:
         return answer.text()  # type: ignore[attr-defined]
     except Exception:  # noqa: BLE001  # a stream or a redirect has no body to read
         return ""
+
+
+def test_row_52_a_key_that_a_kill_left_in_half_a_write_is_gone_at_the_next_start(serve: Serve, tmp_path: Path) -> None:
+    """Whole files are written beside their place first: a kill before the rename leaves one."""
+    data_dir = tmp_path / "data"
+    data_dir.mkdir(mode=0o700)
+    for name in (".keys.json.a1b2c3d4", ".settings.json.x_y_z_12"):
+        (data_dir / name).write_text(CANARY, encoding="utf-8")
+    (data_dir / ".keys.json.of-the-person").write_text("theirs", encoding="utf-8")
+    served = serve(data_dir=data_dir)
+    assert_nowhere(served)
+    assert (data_dir / ".keys.json.of-the-person").exists()
