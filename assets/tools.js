@@ -120,7 +120,8 @@
     const about = [asked.origin, asked.risk].filter(Boolean).join(" · ");
     element.append(plain(made("h3"), asked.title), plain(made("p", "hearth-card-about"), about));
     if (asked.about) element.append(plain(made("p", "hearth-card-about"), asked.about));
-    if (asked.preview) {
+    if (asked.preview?.kind === "choice") element.append(previewOf(asked.preview)); // it is all there is
+    else if (asked.preview) {
       const all = made("details", "hearth-card-all");
       all.append(made("summary", "", words.arguments), argumentsOf(asked.arguments, words));
       element.append(previewOf(asked.preview), all);

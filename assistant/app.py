@@ -62,6 +62,7 @@ from assistant.tools.hands import Belongings, Hands
 from assistant.tools.notes import Notes
 from assistant.tools.own.allowed import Allowed
 from assistant.tools.own.functions import OwnFunctions
+from assistant.tools.tool import Tool
 from assistant.tools.toolbox import Toolbox
 from assistant.tools.workspace import Workspace
 from assistant.turn import run_turn
@@ -97,7 +98,7 @@ class App:
             tools_file=profile.server_tools_file,
             logs=profile.log_file.parent,
         )
-        self._toolbox = Toolbox(lambda: BUILTIN_TOOLS)  # a further source: self._toolbox.add
+        self._toolbox = Toolbox(self._built_in_tools)  # a further source: self._toolbox.add
         self._tool_rules = ToolRules(profile.tool_rules_file)
         self._workspaces: dict[str, Workspace] = {}
         self._own = OwnFunctions(
@@ -298,6 +299,11 @@ class App:
 
     def _toolkit(self) -> Toolkit:
         return Toolkit(self._toolbox, self._tool_rules, fits=self._fits, hands=self._hands, undo=self._undo)
+
+    def _built_in_tools(self) -> tuple[Tool, ...]:
+        """Those that go out to the web are there once the person has switched it on."""
+        is_on = self._configuration.settings.web_tools
+        return tuple(one for one in BUILTIN_TOOLS if is_on or one.risk != "web")
 
     def _hands(self, database: Database, chat: str, answer: str, said: tuple[Message, ...]) -> Hands:
         """What a call works with: the workspace, the notes, and undo beside the chat."""

@@ -101,9 +101,7 @@ def _place(tool: Tool) -> str:
 
 
 def _by_itself(tool: Tool) -> Rule:
-    if tool.approval == "never":
-        return "allow"
-    return "off" if tool.risk == "web" else "ask"
+    return "allow" if tool.approval == "never" else "ask"
 
 
 def _may_just_run(tool: Tool) -> bool:

@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 
 class ToolSwitch:
-    """Laid out in the row that is open. It is on by itself where the model was seen to call a tool; what a person says
-    holds for the chat, and for further chats with that model."""
+    """Laid out in the row that is open. It is on by itself, for what the model can handle; what a person says holds for
+    the chat, and for further chats with that model."""
 
     def __init__(self, t: Translator) -> None:
         self._box = gr.Checkbox(label=t("tools.switch"), container=False, elem_id="tool-switch", min_width=0, scale=0)

@@ -49,7 +49,7 @@ def test_a_file_is_written_once_it_was_seen_and_allowed_and_the_call_stands_fold
         served = started(page, serve, server.url)
         ask(page, "Write a plan.")
         card = page.locator(".hearth-card")
-        expect(card).to_contain_text("comes with Hearth")
+        expect(card).to_contain_text("Comes with Hearth")
         expect(card.locator(".hearth-diff-title")).to_contain_text("plan.txt: a new file of 2 lines")
         expect(card.locator(".hearth-diff mark")).to_have_text("\\u202e")
         assert not plan(served).exists()

@@ -239,3 +239,15 @@ def test_how_long_to_think_is_asked_where_a_model_thinks_and_kept(page: Page, se
         body = endpoint.chats[-1].body
         assert body["reasoning_effort"] == "none"
         assert body["chat_template_kwargs"]["enable_thinking"] is False
+
+
+def test_in_a_narrow_window_there_is_room_for_the_list_of_models(page: Page, serve: Serve) -> None:
+    page.set_viewport_size({"width": 360, "height": 700})
+    page.goto(serve().address)
+    field = page.locator("#model-picker input")
+    expect(field).to_be_visible()
+    for locator in (field, page.locator("#tool-switch"), page.locator("#context-gauge")):
+        box = locator.bounding_box()
+        assert box is not None and box["width"] > 20 and box["x"] + box["width"] <= 360
+    box = field.bounding_box()
+    assert box is not None and box["width"] > 180
