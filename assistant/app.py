@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assistant.approvals import Offering, Toolkit, unattended
+from assistant.approvals import unattended
 from assistant.attachments import Attachments
 from assistant.backup import Backups
 from assistant.caretaker import Caretaker
@@ -47,26 +47,14 @@ from assistant.messages import Attachment, Message, Text, user
 from assistant.paths import Profile, starter_model
 from assistant.pick import Pick
 from assistant.pictures import data_url
-from assistant.private_files import write_private_bytes
 from assistant.redaction import conceal
 from assistant.rescue import open_chats
 from assistant.running import EngineChoice
-from assistant.servers import Servers
-from assistant.settings import EngineSetup, SettingsFile, write_private
+from assistant.settings import EngineSetup, SettingsFile
 from assistant.store import Store
 from assistant.tool_log import ToolLog
-from assistant.tool_rules import ToolRules
-from assistant.tools.browser import Browser
-from assistant.tools.builtin import BUILTIN_TOOLS
-from assistant.tools.hands import Belongings, Hands
-from assistant.tools.notes import Notes
-from assistant.tools.own.allowed import Allowed
-from assistant.tools.own.functions import OwnFunctions
-from assistant.tools.tool import Tool
-from assistant.tools.toolbox import Toolbox
-from assistant.tools.workspace import Workspace
 from assistant.turn import run_turn
-from assistant.undo import Undo
+from assistant.workshop import Workshop
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -76,7 +64,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ROOM_FOR_TOOLS = 16_384  # tokens of context, of which all built-in tools take a tenth
 LOG_BYTES = 40_000  # of the engine's log, shown on its page
 
 
@@ -91,26 +78,8 @@ class App:
         self._neighbourhood = Neighbourhood(self._egress)
         self._tested = KnownModels(profile.tested_file)
         self._library = library_of(profile)
-        self._servers = Servers(
-            configuration,
-            keys,
-            egress=self._egress,
-            tools_file=profile.server_tools_file,
-            logs=profile.log_file.parent,
-        )
-        self._toolbox = Toolbox(self._built_in_tools)  # a further source: self._toolbox.add
-        self._tool_rules = ToolRules(profile.tool_rules_file)
-        self._workspaces: dict[str, Workspace] = {}
-        self._own = OwnFunctions(
-            profile.tools,
-            workspace=lambda: Path(self._workspace_folder),
-            allowed=Allowed(profile.allowed_functions_file, write_private),
-            taken=lambda: [each.name for each in BUILTIN_TOOLS],
-        )
-        self._toolbox.add(self._own.tools)
-        self._toolbox.add(self._servers.tools)
+        self._workshop = Workshop(profile, configuration, keys=keys, egress=self._egress)
         self.open_folder: Callable[[Path], None] | None = None  # where there is a desktop
-        self._notes = Notes(profile.notes_file, write_private_bytes)
         self._engines: dict[Target | BuiltIn, Engine] = {}
         self._engine_log_file = profile.log_file.with_name("engine.log")
         self._guard: Guard | None = None
@@ -150,7 +119,7 @@ class App:
         private = Store(Database(None))
         self._files = (attachments, private.attachments)
         downloads = Downloads(self._library, self._egress)
-        conversations = Conversations(store, private=private, choose=self._choose, toolkit=self._toolkit())
+        conversations = Conversations(store, private=private, choose=self._choose, toolkit=self._workshop.toolkit)
 
         @asynccontextmanager
         async def lifespan(_: object) -> AsyncGenerator[None]:
@@ -183,16 +152,16 @@ class App:
             caretaker=caretaker,
             importer=Importer(store, attachments),
             exporter=Exporter(store, attachments, ENGLISH),
-            servers=self._servers,
+            servers=self._workshop.servers,
             tools=Tools(
-                self._toolbox,
-                self._tool_rules,
-                self._own,
-                hands=lambda: Hands("", (), self._egress, self._belongings),
+                self._workshop.toolbox,
+                self._workshop.rules,
+                self._workshop.own,
+                hands=self._workshop.hands,
                 runs=ToolLog(opened.database).runs,
                 open_folder=self.open_folder,
             ),
-            reach=Reach(self._notes, lambda: Path(self._workspace_folder), self.profile.data_dir),
+            reach=Reach(self._workshop.notes, lambda: self._workshop.folder, self.profile.data_dir),
         )
         page = build_page(parts, lifespan=lifespan)
         self._guard = Guard(page, port=port, uploads=upload_folder())
@@ -217,7 +186,7 @@ class App:
         prompt = choice.settings.system_prompt.strip()
         messages = [*([Message("system", (Text(prompt),))] if prompt else []), user(question)]
         options = GenerationOptions(choice.settings.temperature, choice.settings.max_tokens)
-        tools = unattended(self._toolkit(), choice.engine, lambda said: Hands("", tuple(said), self._egress))
+        tools = unattended(self._workshop.toolkit, choice.engine, self._workshop.hands)
         async with aclosing(run_turn(messages, choice.engine, options=options, tools=tools)) as events:
             async for event in events:
                 yield event
@@ -283,7 +252,7 @@ class App:
     async def aclose(self) -> None:
         """Ends all engines and MCP servers; for callers that used `ask` or `examine` without a server."""
         engines, self._engines = list(self._engines.values()), {}
-        await asyncio.gather(self._servers.aclose(), *(engine.aclose() for engine in engines))
+        await asyncio.gather(self._workshop.servers.aclose(), *(engine.aclose() for engine in engines))
 
     def _make_folders(self) -> None:
         try:
@@ -296,42 +265,6 @@ class App:
         target = self._configuration.target_of(pick)
         asked = Pick(target.endpoint, target.model)
         return EngineChoice(self._engine(target), self._configuration.settings_for(target), asked)
-
-    def _toolkit(self) -> Toolkit:
-        return Toolkit(self._toolbox, self._tool_rules, fits=self._fits, hands=self._hands, undo=self._undo)
-
-    def _built_in_tools(self) -> tuple[Tool, ...]:
-        """Those that go out to the web are there once the person has switched it on."""
-        is_on = self._configuration.settings.web_tools
-        return tuple(one for one in BUILTIN_TOOLS if is_on or one.risk != "web")
-
-    def _hands(self, database: Database, chat: str, answer: str, said: tuple[Message, ...]) -> Hands:
-        """What a call works with: the workspace, the notes, and undo beside the chat."""
-        return Hands(chat, said, self._egress, self._belongings, self._undo(database).of_answer(answer))
-
-    def _undo(self, database: Database) -> Undo:
-        return Undo(database, self._workspace_at)
-
-    @property
-    def _workspace_folder(self) -> str:
-        return self._configuration.settings.workspace or str(self.profile.workspace)
-
-    def _workspace_at(self, folder: str) -> Workspace:
-        if folder not in self._workspaces:
-            self._workspaces[folder] = Workspace(Path(folder), closed=(self.profile.data_dir,))
-        return self._workspaces[folder]
-
-    @property
-    def _belongings(self) -> Belongings:
-        browser = Browser() if self._configuration.settings.web_tools else None
-        return Belongings(self._workspace_at(self._workspace_folder), self._notes, browser)
-
-    def _fits(self, engine: Engine) -> Offering:
-        """What a model is told of by itself: everything, where it calls tools natively, as far as is known, and has
-        room to read of them. Another is lost among many; of the starter model's questions, the words call the few (see
-        engines/suggestions.py)."""
-        has_room = (engine.context_tokens or ROOM_FOR_TOOLS) >= ROOM_FOR_TOOLS
-        return "all" if engine.way == "native" and has_room else "few"
 
     def _engine(self, target: Target) -> Engine:
         """The engine for a target, each built once: going back to one finds it warm."""
