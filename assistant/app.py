@@ -144,6 +144,7 @@ class App:
             conversations,
             self._configuration,
             check=check,
+            notice=lambda: self.notice,
             visits=self._egress.visits,
             loading=self._loading,
             neighbourhood=self._neighbourhood,
@@ -230,8 +231,8 @@ class App:
 
     @property
     def notice(self) -> HearthError | None:
-        """What to tell about the settings as they were found; None when they are in order."""
-        return self._configuration.notice
+        """What to tell about the settings and the tools' files as they were found; None when they are in order."""
+        return self._configuration.notice or self._workshop.notice
 
     async def examine(self) -> Report:
         """What `hearth doctor` reports. Never raises; whatever is wrong is a check in the report."""
@@ -246,7 +247,7 @@ class App:
             endpoints=configured,
             access_for=self._configuration.access_for,
             egress=self._egress,
-            notice=notice,
+            notice=self.notice,
         )
 
     async def aclose(self) -> None:

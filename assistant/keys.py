@@ -17,8 +17,8 @@ from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from assistant.errors import SettingsError
+from assistant.kept_file import write_private
 from assistant.keyrings import KeyringFault, KeyringName, Safe
-from assistant.settings import write_private
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from assistant.engines.abilities import Abilities
 from assistant.errors import SettingsError
-from assistant.settings import write_private
+from assistant.kept_file import write_private
 
 log = logging.getLogger(__name__)
 

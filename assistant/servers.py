@@ -15,16 +15,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from assistant.configuration import Configuration
 from assistant.egress import Egress
 from assistant.errors import SettingsError, ToolError
+from assistant.kept_file import KeptFile
 from assistant.keys import KeyPlace, Keys
 from assistant.redaction import conceal
-from assistant.settings import Server, write_private
+from assistant.settings import Server
 from assistant.tools.mcp.launch import Launch, checked
 from assistant.tools.mcp.offers import Offered, as_tool, full_names
 from assistant.tools.mcp.programs import Program, Surroundings, find
@@ -77,11 +78,17 @@ class Servers:
         start_seconds: float = START_SECONDS,
     ) -> None:
         self._configuration, self._keys, self._egress = configuration, keys, egress
-        self._tools_file, self._logs = tools_file, logs
+        self._tools_file, self._logs = KeptFile(tools_file, most_bytes=_LARGEST_FILE_BYTES), logs
         self._start_seconds = start_seconds
         self._sessions: dict[str, Session] = {}
         self._found: dict[str, tuple[Offered, ...]] = {}  # what a server said last, where that is not what is known
-        self._known: dict[str, tuple[Offered, ...]] | None = None
+        self._known = self._read()
+
+    @property
+    def notice(self) -> SettingsError | None:
+        """What to tell about the file of their tools as it was found; None when it is in order."""
+        kept = self._tools_file.set_aside
+        return SettingsError("server-tools.corrupt", kept=kept) if kept else None
 
     def names(self) -> list[str]:
         """All of them, in the order in which they were added."""
@@ -91,7 +98,7 @@ class Servers:
         """Raises ToolError where there is none."""
         server = self._server(name)
         launch, session = self._launch(server), self._sessions.get(name)
-        tools = self._found.get(name, self._accepted.get(name, ()))
+        tools = self._found.get(name, self._known.get(name, ()))
         return View(
             launch,
             is_allowed=server.allowed == launch.fingerprint,
@@ -110,7 +117,7 @@ class Servers:
         for server in self._configuration.settings.servers:
             if server.allowed != self._launch(server).fingerprint or server.name in self._found:
                 continue
-            for name, tool in full_names(server.name, self._accepted.get(server.name, ())).items():
+            for name, tool in full_names(server.name, self._known.get(server.name, ())).items():
                 call = partial(self._call, server.name, tool.fingerprint)
                 seconds = float(server.timeout_seconds)
                 offered.append(as_tool(name, tool, server=server.name, timeout_seconds=seconds, call=call))
@@ -119,7 +126,7 @@ class Servers:
     async def _call(self, name: str, fingerprint: str, tool: str, arguments: Mapping[str, Any]) -> str:
         session = self._session(name)
         await session.started()
-        known = {each.name: each.fingerprint for each in self._accepted.get(name, ())}
+        known = {each.name: each.fingerprint for each in self._known.get(name, ())}
         if name in self._found or known.get(tool) != fingerprint:
             raise ToolError("mcp-changed", name=name)
         return await session.call(tool, arguments)
@@ -262,10 +269,11 @@ class Servers:
         return self._sessions[name]
 
     def _listed(self, name: str, tools: tuple[Offered, ...]) -> None:
-        """What the server has now. The first time it is taken as it is: nobody has seen another list."""
-        if name not in self._accepted:
+        """What the server has now. The first time it is taken as it is: nobody has seen another list. Where what was
+        seen is lost with its file, the person sees it anew."""
+        if name not in self._known and not self._tools_file.set_aside:
             self._accept(name, tools)
-        elif set(tools) == set(self._accepted[name]):
+        elif set(tools) == set(self._known.get(name, ())):
             self._found.pop(name, None)
         else:
             self._found[name] = tools
@@ -274,7 +282,7 @@ class Servers:
     def _change(self, name: str) -> Change | None:
         if name not in self._found:
             return None
-        old = {tool.name: tool for tool in self._accepted.get(name, ())}
+        old = {tool.name: tool for tool in self._known.get(name, ())}
         new = {tool.name: tool for tool in self._found[name]}
         return Change(
             tuple(each for each in new if each not in old),
@@ -289,39 +297,35 @@ class Servers:
         else:
             self._configuration.set_servers([*servers, entry])
 
-    @property
-    def _accepted(self) -> dict[str, tuple[Offered, ...]]:
-        if self._known is None:
-            self._known = _read(self._tools_file)
-        return self._known
-
     def _accept(self, name: str, tools: tuple[Offered, ...] | None) -> None:
         """Keeps what is known of a server's tools; on a full disk until Hearth ends."""
-        known = {each: offered for each, offered in self._accepted.items() if each != name}
+        known = {each: offered for each, offered in self._known.items() if each != name}
         self._known = known if tools is None else {**known, name: tools}
         self._found.pop(name, None)
         try:
             words = {each: [asdict(tool) for tool in offered] for each, offered in self._known.items()}
-            write_private(self._tools_file, json.dumps(words))
+            self._tools_file.write(json.dumps(words))
         except SettingsError as error:
             log.warning("the tools of an MCP server could not be kept: %s", error)
+
+    def _read(self) -> dict[str, tuple[Offered, ...]]:
+        try:
+            return self._tools_file.read(_understood) or {}
+        except OSError as error:
+            log.warning("what was known of the tools of MCP servers cannot be read: %s", error)
+            return {}
 
     def _log_file(self, name: str) -> Path:
         return self._logs / f"mcp-{name}.log"
 
 
-def _read(path: Path) -> dict[str, tuple[Offered, ...]]:
-    """What was kept; nothing of a file that is damaged: then each server's tools are taken anew."""
-    try:
-        if path.stat().st_size > _LARGEST_FILE_BYTES:
-            return {}
-        kept: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))
-        return {name: tuple(_offered(tool) for tool in tools) for name, tools in kept.items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        log.warning("what was known of the tools of MCP servers cannot be read: %s", type(error).__name__)
-        return {}
+def _understood(content: bytes) -> dict[str, tuple[Offered, ...]]:
+    """Raises ValueError, TypeError for what is none."""
+    kept: object = json.loads(content)
+    if not isinstance(kept, dict):
+        raise TypeError("no servers")
+    servers = cast("dict[str, Any]", kept)
+    return {name: tuple(_offered(tool) for tool in tools) for name, tools in servers.items()}
 
 
 def _offered(kept: Mapping[str, Any]) -> Offered:

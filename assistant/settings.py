@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from assistant.errors import SettingsError
-from assistant.private_files import write_private_bytes
+from assistant.kept_file import KeptFile
 
 log = logging.getLogger(__name__)
 
@@ -149,13 +148,10 @@ class Settings(BaseModel):
 
 
 class SettingsFile:
-    """The settings on disk: read once, written whole, so that a crash leaves the old ones or the new ones.
-
-    A file that cannot be understood is kept aside as `settings.json.corrupt-TIME`; `notice` then holds what to tell.
-    """
+    """The settings on disk. A file that cannot be understood is kept aside; `notice` then holds what to tell."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = KeptFile(path, most_bytes=LARGEST_FILE_BYTES)
         self.notice: SettingsError | None = None
         self._values = self._load()
 
@@ -175,44 +171,17 @@ class SettingsFile:
     def save(self, **changes: Any) -> Settings:
         """Checks and writes the changed settings and returns all. Raises SettingsError, and then nothing changed."""
         values = self.check(**changes)
-        write_private(self._path, values.model_dump_json(indent=2))
+        self._file.write(values.model_dump_json(indent=2))
         self._values, self.notice = values, None
         return values
 
     def _load(self) -> Settings:
         try:
-            if self._path.stat().st_size > LARGEST_FILE_BYTES:
-                raise ValueError("too large for a settings file")
-            return Settings.model_validate(json.loads(self._path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            if kept := self._kept_aside():  # found by another command, which may have had nobody to tell
-                self.notice = SettingsError("settings.corrupt", kept=kept)
-            return Settings()
+            found = self._file.read(lambda content: Settings.model_validate(json.loads(content.decode())))
         except OSError as error:
             log.warning("settings could not be read: %s", error)
-            self.notice = SettingsError("settings.unreadable", path=self._path)
+            self.notice = SettingsError("settings.unreadable", path=self._file.path)
             return Settings()
-        except (ValueError, RecursionError) as error:  # bad JSON, UTF-8, types and versions are all ValueError
-            log.warning("settings were set aside: %s", type(error).__name__)
-            self.notice = SettingsError("settings.corrupt", kept=self._set_aside().name)
-            return Settings()
-
-    def _kept_aside(self) -> str:
-        return max((path.name for path in self._path.parent.glob(f"{self._path.name}.corrupt-*")), default="")
-
-    def _set_aside(self) -> Path:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-        kept = self._path.with_name(f"{self._path.name}.corrupt-{stamp}")
-        try:
-            self._path.replace(kept)
-        except OSError as error:
-            log.warning("settings could not be set aside: %s", error)
-        return kept
-
-
-def write_private(path: Path, text: str) -> None:
-    """Writes a file whole or not at all, readable by this user only. Raises SettingsError("settings.unwritable")."""
-    try:
-        write_private_bytes(path, text.encode())
-    except OSError as error:
-        raise SettingsError("settings.unwritable", path=path, reason=error.strerror or "?") from error
+        if kept := self._file.set_aside:
+            self.notice = SettingsError("settings.corrupt", kept=kept)
+        return found or Settings()

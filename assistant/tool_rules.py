@@ -7,9 +7,12 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal
 
-from assistant.settings import write_private
+from pydantic import BaseModel
+
+from assistant.errors import SettingsError
+from assistant.kept_file import KeptFile
 from assistant.tools.tool import Tool
 
 log = logging.getLogger(__name__)
@@ -27,15 +30,33 @@ def fingerprint(tool: Tool) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
+class _Row(BaseModel):
+    tool: str
+    rule: Rule
+    fingerprint: str
+
+
+class _Kept(BaseModel):
+    version: Literal[1] = 1
+    rules: list[_Row] = []
+    models: dict[str, bool] = {}
+
+
 class ToolRules:
-    """The rules, in a file of their own, which is read once. A file that cannot be understood counts for nothing, which
-    is the safe side: then every tool asks."""
+    """The rules, in a file of their own, which is read once. Of a file that cannot be understood every tool asks, which
+    is the safe side; it is kept aside, and `notice` tells it."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        content = self._load()
-        self._rules = _rules_in(content)  # by the tool's place: the rule, and of what fingerprint it was said
-        self._models = _models_in(content)  # by the model's name and address: whether it is told of tools
+        self._file = KeptFile(path, most_bytes=_LARGEST_FILE_BYTES)
+        kept = self._load()
+        # by the tool's place: the rule, and of what fingerprint it was said
+        self._rules: dict[str, tuple[Rule, str]] = {row.tool: (row.rule, row.fingerprint) for row in kept.rules}
+        self._models = kept.models  # by the model's name and address: whether it is told of tools
+
+    @property
+    def notice(self) -> SettingsError | None:
+        """What to tell about the file as it was found; None when it is in order."""
+        return SettingsError("tool-rules.corrupt", kept=self._file.set_aside) if self._file.set_aside else None
 
     def of(self, tool: Tool) -> Rule:
         """The rule in force. A tool that has changed since it was allowed asks again; one that is off stays off."""
@@ -65,35 +86,15 @@ class ToolRules:
         self._models = models
 
     def _write(self, rules: Mapping[str, tuple[Rule, str]], models: Mapping[str, bool]) -> None:
-        rows = [{"tool": place, "rule": said, "fingerprint": mark} for place, (said, mark) in rules.items()]
-        write_private(self._path, json.dumps({"version": 1, "rules": rows, "models": models}, indent=1))
+        rows = [_Row(tool=place, rule=said, fingerprint=mark) for place, (said, mark) in rules.items()]
+        self._file.write(_Kept(rules=rows, models=dict(models)).model_dump_json(indent=1))
 
-    def _load(self) -> Mapping[str, Any]:
+    def _load(self) -> _Kept:
         try:
-            if self._path.stat().st_size > _LARGEST_FILE_BYTES:
-                return {}
-            content: object = json.loads(self._path.read_text(encoding="utf-8"))
-            return cast("Mapping[str, Any]", content) if isinstance(content, dict) else {}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, RecursionError) as error:
-            log.warning("the rules of tools cannot be read: %s", type(error).__name__)
-            return {}
-
-
-def _rules_in(content: Mapping[str, Any]) -> dict[str, tuple[Rule, str]]:
-    try:
-        rows = content.get("rules", ())
-        return {str(row["tool"]): (row["rule"], str(row["fingerprint"])) for row in rows if row["rule"] in RULES}
-    except (TypeError, KeyError, AttributeError) as error:
-        log.warning("the rules of tools cannot be read: %s", type(error).__name__)
-        return {}
-
-
-def _models_in(content: Mapping[str, Any]) -> dict[str, bool]:
-    models = content.get("models")
-    given = cast("Mapping[str, Any]", models) if isinstance(models, dict) else {}
-    return {name: said for name, said in given.items() if isinstance(said, bool)}
+            return self._file.read(_Kept.model_validate_json) or _Kept()
+        except OSError as error:
+            log.warning("the rules of tools cannot be read: %s", error)
+            return _Kept()
 
 
 def _place(tool: Tool) -> str:

@@ -10,18 +10,19 @@ from assistant.configuration import Configuration
 from assistant.database import Database
 from assistant.egress import Egress
 from assistant.engines import Engine
+from assistant.errors import HearthError, SettingsError
+from assistant.kept_file import KeptFile
 from assistant.keys import Keys
 from assistant.messages import Message
 from assistant.paths import Profile
 from assistant.private_files import write_private_bytes
 from assistant.servers import Servers
-from assistant.settings import write_private
 from assistant.tool_rules import ToolRules
 from assistant.tools.browser import Browser
 from assistant.tools.builtin import BUILTIN_TOOLS
 from assistant.tools.hands import Belongings, Hands
 from assistant.tools.notes import Notes
-from assistant.tools.own.allowed import Allowed
+from assistant.tools.own.allowed import LARGEST_FILE_BYTES, Allowed
 from assistant.tools.own.functions import OwnFunctions
 from assistant.tools.tool import Tool
 from assistant.tools.toolbox import Toolbox
@@ -39,10 +40,11 @@ class Workshop:
         self.servers = Servers(
             configuration, keys, egress=egress, tools_file=profile.server_tools_file, logs=profile.log_file.parent
         )
+        self._allowed = KeptFile(profile.allowed_functions_file, most_bytes=LARGEST_FILE_BYTES)
         self.own = OwnFunctions(
             profile.tools,
             workspace=lambda: self.folder,
-            allowed=Allowed(profile.allowed_functions_file, write_private),
+            allowed=Allowed(self._allowed),
             taken=lambda: [each.name for each in BUILTIN_TOOLS],
         )
         self.toolbox = Toolbox(self._built_in)
@@ -51,6 +53,16 @@ class Workshop:
         self.rules = ToolRules(profile.tool_rules_file)
         self.notes = Notes(profile.notes_file, write_private_bytes)
         self._workspaces: dict[str, Workspace] = {}
+
+    @property
+    def notice(self) -> HearthError | None:
+        """What to tell about files of the tools as they were found; None when they are in order."""
+        allowed = self._allowed.set_aside
+        return (
+            self.rules.notice
+            or (SettingsError("functions.corrupt", kept=allowed) if allowed else None)
+            or self.servers.notice
+        )
 
     @property
     def toolkit(self) -> Toolkit:

@@ -14,8 +14,9 @@ import pytest
 
 from assistant.egress import Egress
 from assistant.errors import ToolError
+from assistant.kept_file import KeptFile
 from assistant.tools.hands import Hands
-from assistant.tools.own.allowed import Allowed
+from assistant.tools.own.allowed import LARGEST_FILE_BYTES, Allowed
 from assistant.tools.own.functions import Outcome, OwnFile, OwnFunctions
 from assistant.tools.own.new_file import write_example
 from assistant.tools.own.source import LARGEST_BYTES
@@ -36,14 +37,10 @@ class Folder:
 
     def opened(self, **limits: float) -> OwnFunctions:
         """As after a start."""
-
-        def write(path: Path, text: str) -> None:
-            path.write_text(text, encoding="utf-8")
-
         return OwnFunctions(
             self.tools,
             workspace=lambda: self.place / "workspace",
-            allowed=Allowed(self.place / "functions.json", write),
+            allowed=Allowed(KeptFile(self.place / "functions.json", most_bytes=LARGEST_FILE_BYTES)),
             taken=lambda: ["now"],
             **limits,
         )

@@ -68,7 +68,9 @@ class Notes:
         try:
             if self.path.stat().st_size > _MOST_BYTES:
                 raise ToolError("tool-notes-large", path=self.path)
-            return self.path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+            return self.path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError:
+            raise ToolError("tool-notes-no-text", path=self.path) from None  # whatever it is, it stays as it is
         except FileNotFoundError:
             return []
         except OSError as error:

@@ -10,15 +10,13 @@ import gradio as gr
 
 from assistant.configuration import Configuration
 from assistant.conversation import Conversation
-from assistant.conversations import Conversations
-from assistant.engines.neighbours import Neighbourhood
 from assistant.errors import HearthError
 from assistant.i18n import Translator
 from assistant.pick import NO_WISH, Pick
-from assistant.ui.check import TargetCheck
 from assistant.ui.comparison import Comparison
 from assistant.ui.links import as_html
 from assistant.ui.offers import Greeting
+from assistant.ui.parts import Parts
 from assistant.ui.picker import Picker, SecondOpinion, parsed
 from assistant.ui.sidebar import Sidebar
 from assistant.ui.state import PageState
@@ -38,24 +36,16 @@ TRANSCRIPT = """
 class ChatTab:
     """Lays the tab out in the Blocks that is open. Handlers read inputs, call the conversation, yield what changed."""
 
-    def __init__(
-        self,
-        conversations: Conversations,
-        configuration: Configuration,
-        neighbourhood: Neighbourhood,
-        sidebar: Sidebar,
-        t: Translator,
-        *,
-        check: TargetCheck,
-    ) -> None:
-        self._conversations, self._configuration, self._t = conversations, configuration, t
-        self._sidebar = sidebar
+    def __init__(self, parts: Parts, sidebar: Sidebar, t: Translator) -> None:
+        configuration, check = parts.configuration, parts.check
+        self._conversations, self._configuration, self._t = parts.conversations, configuration, t
+        self._sidebar, self._fault = sidebar, parts.notice
         self.state = gr.State(PageState())
         with gr.Row(elem_id="chat-bar"):
             self._notice = gr.Markdown(elem_id="notice", container=False, visible=False)
         with gr.Column(elem_id="chat-column", scale=1):
             self._greeting = gr.Markdown(self._welcome(None), elem_id="welcome", container=False)
-            self.offers = Greeting(configuration, neighbourhood, t)
+            self.offers = Greeting(configuration, parts.neighbourhood, t)
             words = {"earlier": "chat.earlier", "settled": "chat.label.settled", "live": "chat.label.live"}
             html = TRANSCRIPT.format(**{name: as_html(t(key)) for name, key in words.items()})
             gr.Markdown(html, elem_id="transcript", container=False, sanitize_html=False)
@@ -234,7 +224,7 @@ class ChatTab:
             page.editing = ""  # it has been asked, and may have been answered since
         return {
             **sidebar,
-            **self.told(self._configuration.notice),
+            **self.told(self._fault()),
             **self._asking(page),
             self._greeting: self._welcome(conversation),
             self._target: self._marks(page),

@@ -70,7 +70,7 @@ def build_page(parts: Parts, *, lifespan: Callable[[Any], AbstractAsyncContextMa
         banner = Banner(parts.caretaker, lambda: conversations.unsaved, t)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(t("tab.chat"), elem_id="tab-chat", id="chat", scale=1):
-                chat = ChatTab(conversations, configuration, parts.neighbourhood, sidebar, t, check=parts.check)
+                chat = ChatTab(parts, sidebar, t)
             with gr.Tab(t("tab.tools"), elem_id="tab-tools", id="tools") as tools_tab:
                 tool_pages = ToolsPages(parts, t, composer=chat.text, tabs=tabs)
             with gr.Tab(t("tab.models"), elem_id="tab-models", id="models") as models_tab:

@@ -10,6 +10,7 @@ from assistant.configuration import Configuration
 from assistant.conversations import Conversations
 from assistant.egress import Visit
 from assistant.engines.neighbours import Neighbourhood
+from assistant.errors import HearthError
 from assistant.events import ModelLoading
 from assistant.exchange.exporter import Exporter
 from assistant.exchange.importer import Importer
@@ -23,12 +24,13 @@ from assistant.ui.tools_tab import Tools
 
 @dataclass(frozen=True)
 class Parts:
-    """One of each. `visits` gives the connections that were made, the newest first, `loading` how far a model of the
-    built-in engine has come into the memory."""
+    """One of each. `notice` says what is wrong with Hearth's files, `visits` gives the connections that were made, the
+    newest first, `loading` how far a model of the built-in engine has come into the memory."""
 
     conversations: Conversations
     configuration: Configuration
     check: TargetCheck
+    notice: Callable[[], HearthError | None]
     visits: Callable[[], list[Visit]]
     loading: Callable[[], ModelLoading | None]
     neighbourhood: Neighbourhood

@@ -17,10 +17,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from assistant.database import Database
+from assistant.kept_file import write_private
 from assistant.messages import Attachment, Message, Reasoning, Text, ToolCall, user
 from assistant.paths import Profile
 from assistant.records import Failure, StoredConversation, StoredMessage, new_id, new_message
-from assistant.settings import write_private
 from assistant.store import Store
 from tests.conftest import Served, hearth, hearth_command
 from tests.fake_endpoint import fake_endpoint

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 log = logging.getLogger(__name__)
 
-_LARGEST_FILE_BYTES = 4_000_000
+LARGEST_FILE_BYTES = 4_000_000
+
+T = TypeVar("T")
 
 
 class Function(BaseModel):
@@ -45,17 +45,25 @@ class Allowance(BaseModel):
 
 
 class _Kept(BaseModel):
-    version: int = 1
+    version: Literal[1] = 1
     files: dict[str, Allowance] = {}
 
 
-class Allowed:
-    """The allowances by file name, in a file of their own, which is read once. One that cannot be understood counts for
-    nothing: then every file asks again. `write` puts a text into a file whole or not at all, and may raise
-    HearthError."""
+class Record(Protocol):
+    """The file they are kept in. `read` gives None where there is none, or where what it says is not understood, and
+    may raise OSError; `write` puts a text there whole or not at all, and may raise HearthError."""
 
-    def __init__(self, path: Path, write: Callable[[Path, str], None]) -> None:
-        self._path, self._write = path, write
+    def read(self, understand: Callable[[bytes], T]) -> T | None: ...
+
+    def write(self, text: str) -> None: ...
+
+
+class Allowed:
+    """The allowances by file name, in a file of their own, which is read once. Of one that cannot be understood every
+    file asks again."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
         self._kept = self._load()
 
     def get(self, name: str, digest: str) -> Allowance | None:
@@ -77,16 +85,12 @@ class Allowed:
 
     def _save(self, files: dict[str, Allowance]) -> None:
         kept = _Kept(files=files)
-        self._write(self._path, kept.model_dump_json(indent=1))
+        self._record.write(kept.model_dump_json(indent=1))
         self._kept = kept
 
     def _load(self) -> _Kept:
         try:
-            if self._path.stat().st_size > _LARGEST_FILE_BYTES:
-                return _Kept()
-            return _Kept.model_validate(json.loads(self._path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return _Kept()
-        except (OSError, ValueError, RecursionError, ValidationError) as error:
-            log.warning("what was allowed of the own functions cannot be read: %s", type(error).__name__)
+            return self._record.read(_Kept.model_validate_json) or _Kept()
+        except OSError as error:
+            log.warning("what was allowed of the own functions cannot be read: %s", error)
             return _Kept()
