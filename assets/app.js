@@ -2,12 +2,23 @@
 (() => {
   "use strict";
   const NEAR_BOTTOM_PX = 80;
+  const FOR_GRADIO = { "pt": "pt-BR", "zh-Hans": "zh-CN", "zh-Hant": "zh-TW" };
+
+  // Language: Gradio takes the browser's for its own words, and writes it on the page.
+  const { language, direction } = window.hearth;
+  const named = FOR_GRADIO[language] ?? language;
+  Object.defineProperty(navigator, "language", { get: () => named });
+  Object.defineProperty(navigator, "languages", { get: () => [named] });
+  document.documentElement.lang = named;
+  document.documentElement.dir = direction;
 
   // Theme: the server leaves a mark; "system" follows the system and its changes. Paper is light.
   let isOnPaper = false;
   const systemIsDark = window.matchMedia("(prefers-color-scheme: dark)");
   const applyTheme = () => {
     const mark = document.querySelector("#theme-mark [class*='hearth-theme-']");
+    const served = mark?.className.match(/hearth-language-([\w-]+)/)?.[1] ?? language;
+    if (served !== language) location.reload();
     const choice = mark ? mark.className.match(/hearth-theme-(\w+)/)[1] : "system";
     const dark = !isOnPaper && (choice === "dark" || (choice === "system" && systemIsDark.matches));
     if (document.body.classList.contains("dark") !== dark) document.body.classList.toggle("dark", dark);
@@ -53,8 +64,6 @@
 
   const start = () => {
     document.body.append(down);
-    const label = document.documentElement.lang;
-    if (!label) document.documentElement.lang = "en";
     applyTheme();
     const sizes = new ResizeObserver(() => { if (following && chatIsOpen()) toBottom(); });
     let column = null;

@@ -36,7 +36,7 @@ from assistant.errors import EngineError, HearthError, ModelMissing, StartError,
 from assistant.events import Event, ModelLoading
 from assistant.exchange.exporter import Exporter, ExportFormat
 from assistant.exchange.importer import Importer, ImportReport, Told
-from assistant.i18n import ENGLISH
+from assistant.i18n import ENGLISH, Translator
 from assistant.keyrings import SystemKeyring
 from assistant.keys import Keys
 from assistant.known_models import KnownModels
@@ -110,6 +110,7 @@ class App:
         from assistant.guard import Guard
         from assistant.ui.check import TargetCheck
         from assistant.ui.engine_page import EngineDesk
+        from assistant.ui.languages import Pages
         from assistant.ui.models_tab import Models
         from assistant.ui.page import build_page, upload_folder
         from assistant.ui.parts import Parts
@@ -139,12 +140,17 @@ class App:
                 store.close()
                 private.close()
 
+        async def speak() -> str:
+            await pages.speak(self._configuration.language)
+            return pages.language
+
         check = TargetCheck(test=self._test, models=self._models, tested=self._tested.get)
         parts = Parts(
             conversations,
             self._configuration,
             check=check,
             notice=lambda: self.notice,
+            speak=speak,
             visits=self._egress.visits,
             loading=self._loading,
             neighbourhood=self._neighbourhood,
@@ -152,7 +158,7 @@ class App:
             desk=EngineDesk(estimate=self._estimate, run=self._set_up_engine, log=self._engine_log),
             caretaker=caretaker,
             importer=Importer(store, attachments),
-            exporter=Exporter(store, attachments, ENGLISH),
+            exporter=Exporter(store, attachments, self._t),
             servers=self._workshop.servers,
             tools=Tools(
                 self._workshop.toolbox,
@@ -164,8 +170,8 @@ class App:
             ),
             reach=Reach(self._workshop.notes, lambda: self._workshop.folder, self.profile.data_dir),
         )
-        page = build_page(parts, lifespan=lifespan)
-        self._guard = Guard(page, port=port, uploads=upload_folder())
+        pages = Pages(lambda code: build_page(parts, Translator(code)), self._configuration.language, lifespan=lifespan)
+        self._guard = Guard(pages, port=port, uploads=upload_folder())
         return self._guard
 
     def one_time_address(self) -> str:
@@ -201,7 +207,7 @@ class App:
         """Writes all chats into a file, in the format that its suffix says, else as JSON; to standard output for None.
         Gives how many there are. Raises StoreError, StartError."""
         with self._chats_beside() as store:
-            exporter = Exporter(store, Attachments(self.profile.attachments), ENGLISH)
+            exporter = Exporter(store, Attachments(self.profile.attachments), self._t)
             if path is None:
                 return exporter.write_to(sys.stdout.buffer, "json")
             kinds: dict[str, ExportFormat] = {".html": "html", ".htm": "html", ".md": "md", ".zip": "md"}
@@ -234,7 +240,11 @@ class App:
         """What to tell about the settings and the tools' files as they were found; None when they are in order."""
         return self._configuration.notice or self._workshop.notice
 
-    async def examine(self) -> Report:
+    @property
+    def _t(self) -> Translator:
+        return Translator(self._configuration.language)
+
+    async def examine(self, t: Translator = ENGLISH) -> Report:
         """What `hearth doctor` reports. Never raises; whatever is wrong is a check in the report."""
         target = self._configuration.target
         notice = self._configuration.notice
@@ -248,6 +258,7 @@ class App:
             access_for=self._configuration.access_for,
             egress=self._egress,
             notice=self.notice,
+            t=t,
         )
 
     async def aclose(self) -> None:

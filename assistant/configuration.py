@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from assistant.engines.access import KEYLESS, Access, check_proxy
 from assistant.engines.address import normalise_endpoint
 from assistant.errors import SettingsError
+from assistant.i18n import system_language
 from assistant.keyrings import KeyringName
 from assistant.keys import KeyPlace, Keys, check_key, origin_of
 from assistant.pick import Pick
@@ -96,6 +97,12 @@ class Configuration:
         connection = self.connection(target.endpoint)
         own = {} if connection is None else {name: getattr(connection, name) for name in ("temperature", "max_tokens")}
         return self.settings.model_copy(update={name: value for name, value in own.items() if value is not None})
+
+    @property
+    def language(self) -> str:
+        """The code of the language that Hearth speaks."""
+        chosen = self.settings.language
+        return system_language() if chosen == "system" else chosen
 
     @property
     def connections(self) -> tuple[Connection, ...]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from assistant.errors import SettingsError
+from assistant.i18n import LANGUAGES
 from assistant.kept_file import KeptFile
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,14 @@ def _encodable(text: str) -> str:
 
 
 Words = Annotated[str, AfterValidator(_encodable)]
+
+
+def _known_language(code: str) -> str:
+    """One that this Hearth does not speak, as a later one may, is no reason to lose all settings."""
+    return code if code in LANGUAGES else "system"
+
+
+LanguageChoice = Annotated[str, AfterValidator(_known_language)]
 
 
 class Connection(BaseModel):
@@ -145,6 +154,7 @@ class Settings(BaseModel):
         default=(), max_length=50, description="MCP servers, whose tools a model may have done."
     )
     theme: ThemeChoice = Field(default="system", description="Light, dark, or as the system has it.")
+    language: LanguageChoice = Field(default="system", description="The code of what Hearth speaks, or system.")
 
 
 class SettingsFile:

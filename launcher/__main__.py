@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from assistant.errors import HearthError, StartError
-from assistant.i18n import ENGLISH as t
 from launcher.options import FAULT, INTERRUPTED, OK, Options, parse, tell, version
 from launcher.output import find_terminal, log_output
+from launcher.words import t
 
 log = logging.getLogger("hearth")
 
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return probe()
     find_terminal()
     options = parse(words)
+    t.follow(options.profile)
     try:
         return _run(options)
     except HearthError as error:

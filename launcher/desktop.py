@@ -14,12 +14,12 @@ from importlib import import_module
 from typing import NoReturn
 
 from assistant.errors import HearthError, StartError
-from assistant.i18n import ENGLISH as t
 from launcher.instance import PATIENCE_SECONDS, Instance, Reply, Request
 from launcher.options import FAULT, OK, Options, tell
 from launcher.outside import open_outside
 from launcher.process import PrivateFolder
 from launcher.webview_probe import check_window
+from launcher.words import t
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from assistant import create_app
-from assistant.i18n import ENGLISH as t
 from assistant.visible import visible
 from launcher.options import FAULT, OK, Options
 from launcher.process import PrivateFolder
+from launcher.words import t
 
 
 def bring_in(options: Options, _: PrivateFolder) -> int:

@@ -13,9 +13,9 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from assistant.errors import HearthError
-from assistant.i18n import ENGLISH as t
 from assistant.paths import Profile
 from assistant.visible import harmless
+from launcher.words import t
 
 log = logging.getLogger("hearth")
 
@@ -80,7 +80,7 @@ def parse(words: Sequence[str]) -> Options:
 def tell(error: HearthError) -> None:
     """A fault as two sentences on standard error, and in the log."""
     log.error("%s", error.message)
-    print(harmless(f"{error.message} {error.hint}"), file=sys.stderr)
+    print(harmless(f"{error.message_in(t)} {error.hint_in(t)}"), file=sys.stderr)
 
 
 def version() -> str:

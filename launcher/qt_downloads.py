@@ -10,7 +10,7 @@ from PySide6.QtCore import QStandardPaths
 from PySide6.QtWebEngineCore import QWebEngineDownloadRequest
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
-from assistant.i18n import ENGLISH as t
+from launcher.words import t
 
 log = logging.getLogger(__name__)
 

@@ -17,10 +17,10 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWebEngineCore import QWebEngineLoadingInfo, QWebEnginePage
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from assistant.i18n import ENGLISH as t
 from launcher.lean_import import spare_qt_its_rest
 from launcher.outside import open_outside
 from launcher.qt_downloads import save
+from launcher.words import t
 
 spare_qt_its_rest()
 from webview.platforms import qt  # noqa: E402  # after that

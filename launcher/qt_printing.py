@@ -14,8 +14,8 @@ from PySide6.QtPrintSupport import QPrintDialog, QPrinter, QPrinterInfo
 from PySide6.QtWidgets import QMessageBox
 from webview.platforms import qt
 
-from assistant.i18n import ENGLISH as t
 from launcher.qt_downloads import downloads_folder
+from launcher.words import t
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from assistant.errors import StartError
-from assistant.i18n import ENGLISH as t
 from launcher.instance import Instance, Reply, Request
 from launcher.options import OK, Options
 from launcher.process import PrivateFolder
+from launcher.words import t
 
 if TYPE_CHECKING:
     from launcher.running import Running

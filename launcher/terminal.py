@@ -11,10 +11,12 @@ from contextlib import suppress
 from assistant import create_app
 from assistant.errors import HearthError, StartError
 from assistant.events import TextDelta, TurnFailed
+from assistant.i18n import ENGLISH
 from assistant.visible import harmless
 from launcher.journal import hide_keys
 from launcher.options import FAULT, INTERRUPTED, OK, Options, tell
 from launcher.process import PrivateFolder
+from launcher.words import t
 
 
 def ask(options: Options, _: PrivateFolder) -> int:
@@ -63,10 +65,10 @@ async def _doctor(options: Options) -> int:
     app.seal_process()
     hide_keys(app.keys_to_hide)
     try:
-        report = await app.examine()
+        report = await app.examine(ENGLISH if options.is_json else t)
     finally:
         await app.aclose()
-    print(report.as_json() if options.is_json else report.as_text(), flush=True)
+    print(report.as_json() if options.is_json else report.as_text(t), flush=True)
     return OK if report.ok else FAULT
 
 

@@ -16,9 +16,9 @@ os.environ["QT_API"] = "pyside6"  # PyQt6 is GPL; qtpy reads this when it is imp
 import webview
 
 from assistant.errors import HearthError
-from assistant.i18n import ENGLISH as t
 from assistant.paths import asset
 from launcher.outside import open_outside
+from launcher.words import t
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class Window:
             if self._origin:
                 self._origin = ""
                 self._window.load_html(_start_page(), base_uri="")  # its default is a file: address
-            self._run(f"hearth.fail({json.dumps(error.message)}, {json.dumps(error.hint)})")
+            self._run(f"hearth.fail({json.dumps(error.message_in(t))}, {json.dumps(error.hint_in(t))})")
 
     def failure_shown(self) -> HearthError | None:
         """The failure on the start page; None while there is none, and when the start page was left."""

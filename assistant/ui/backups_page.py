@@ -97,7 +97,7 @@ class BackupsPage:
 
     def _line(self, snapshot: Snapshot) -> str:
         counts = self._caretaker.backups.counts(snapshot)
-        when, size = f"{snapshot.made_at.astimezone():%Y-%m-%d %H:%M}", _size(snapshot.size_bytes)
+        when, size = self._t.moment(snapshot.made_at), _size(snapshot.size_bytes)
         if counts is None:
             return self._t("backups.line-unreadable", when=when, size=size)
         return self._t("backups.line", when=when, size=size, chats=counts[0], messages=counts[1])

@@ -11,7 +11,7 @@ from assistant.visible import visible
 def changed_files(step: Step, t: Translator) -> str:
     """One quiet line as HTML; the files stand in its fold."""
     count = len(step.files)
-    words = t("changes.one") if count == 1 else t("changes.count", count=count)
+    words = t("changes.count", count=count)
     if step.is_undone:
         words = t("changes.undone", changes=words)
     files = "".join(

@@ -105,7 +105,7 @@ class ContextPanel:
         total = _count(found)
         head = t("context.head.unknown", count=total)
         if found.size is not None:
-            shares = {"percent": round(100 * found.tokens / found.size), "count": total, "size": f"{found.size:,}"}
+            shares = {"percent": round(100 * found.tokens / found.size), "count": total, "size": t.number(found.size)}
             head = t("context.head.about", **shares) if found.counted is None else t("context.head", **shares)
         choices = [(choice, t(f"settings.when_full.{choice}")) for choice in ("ask", "leave_out", "summarise")]
         return {
@@ -113,7 +113,7 @@ class ContextPanel:
             "head": head,
             "parts": _parts(found),
             "rows": [*self._beginnings(branch, found), *self._messages(branch, found)],
-            "reserve": t("context.reserve", count=f"{found.reserve:,}") if found.reserve else "",
+            "reserve": t("context.reserve", count=found.reserve) if found.reserve else "",
             "can_make_room": next_cover(found, 0) is not None and not conversation.is_running,
             "is_covered": covered_count(branch) > 0,
             "when_full": self._configuration.settings.when_full,
@@ -168,7 +168,7 @@ class ContextPanel:
                 "covered": self._t("context.covered"),
             }[parts[0].fate]
             if taken := sum(part.picture_tokens for part in parts):
-                words = self._t("context.pictures", count=len(pictures), tokens=f"{taken:,}")
+                words = self._t("context.pictures", count=len(pictures), tokens=self._t.number(taken))
                 row["note"] = " · ".join(filter(None, (words, row["note"])))
             rows.append(row)
         return rows
@@ -208,5 +208,5 @@ def _first_words(text: str) -> str:
     return words if len(words) <= LONGEST_WORDS else f"{words[:LONGEST_WORDS]}…"
 
 
-def _count(found: Filling) -> str:
-    return f"{found.tokens:,}"
+def _count(found: Filling) -> int:
+    return found.tokens

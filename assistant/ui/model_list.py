@@ -149,7 +149,7 @@ def facts(header: Header, t: Translator) -> str:
         t("models.weights", count=_count(header.parameters)) if header.parameters else "",
         header.family,
         header.quantisation,
-        t("models.context", count=f"{header.context_tokens:,}") if header.context_tokens else "",
+        t("models.context", count=header.context_tokens) if header.context_tokens else "",
         header.licence or t("models.no-licence"),
         t("models.parts", count=header.parts) if header.parts > 1 else "",
     ]

@@ -93,7 +93,7 @@ class ModelsTab:
     def _lay_out_getting(self) -> None:
         t = self._t
         offered = recommended()
-        about = t("models.recommended.about", date=f"{offered.checked:%Y-%m-%d}")
+        about = t("models.recommended.about", date=t.day(offered.checked))
         gr.Markdown(f"## {t('models.recommended')}\n\n{about}", container=False)
         self._recommended = gr.Markdown(elem_id="models-recommended", container=False)
         with gr.Row(elem_classes="hearth-models-row"):

@@ -58,9 +58,8 @@ class Offers:
 
     def _words(self, neighbour: Neighbour) -> str:
         count = len(neighbour.models)
-        key = {0: "offer.silent", 1: "offer.one-model"}.get(count, "offer.models")
         name = _NAMES.get(neighbour.kind, self._t("offer.unknown"))
-        said = self._t(key, name=name, count=count)
+        said = self._t("offer.models" if count else "offer.silent", name=name, count=count)
         models = as_html(visible(", ".join(neighbour.models)))
         address = neighbour.url.removeprefix("http://")
         return f'<p title="{models}">{as_html(said)}<br><code>{as_html(address)}</code></p>'

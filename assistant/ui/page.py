@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +56,14 @@ SHORTCUTS = {  # what commands.js listens to; on a Mac, Cmd stands for Ctrl
 }
 
 
-def build_page(parts: Parts, *, lifespan: Callable[[Any], AbstractAsyncContextManager[None]]) -> FastAPI:
+def build_page(parts: Parts, t: Translator) -> FastAPI:
     """The page as an ASGI application. It is not safe to serve as it is: `assistant.guard` stands before it."""
-    t, conversations, configuration = Translator("en"), parts.conversations, parts.configuration
+    conversations, configuration = parts.conversations, parts.configuration
     with (
         _served_once(),
         gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=True, fill_height=True) as blocks,
     ):
-        mark = gr.Markdown(theme.theme_mark(configuration.settings.theme), elem_id="theme-mark", container=False)
+        mark = gr.Markdown(theme.mark(configuration.settings.theme, t.language), elem_id="theme-mark", container=False)
         gr.Button(t("sidebar.toggle"), elem_id="sidebar-toggle")
         downloads = Downloads(parts.exporter, upload_folder, t)
         sidebar = Sidebar(conversations, downloads, t)
@@ -92,7 +92,7 @@ def build_page(parts: Parts, *, lifespan: Callable[[Any], AbstractAsyncContextMa
         banner.wire(blocks)
     blocks._queue = PageQueue(blocks)  # pyright: ignore[reportPrivateUsage]
     blocks.state_session_capacity = MOST_PAGES
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
     context, pictures = ContextPanel(conversations, configuration, t), Pictures(conversations, t)
     context.add_to(app)
     pictures.add_to(app)

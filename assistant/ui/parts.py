@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from assistant.caretaker import Caretaker
@@ -24,13 +24,15 @@ from assistant.ui.tools_tab import Tools
 
 @dataclass(frozen=True)
 class Parts:
-    """One of each. `notice` says what is wrong with Hearth's files, `visits` gives the connections that were made, the
+    """One of each. `notice` says what is wrong with Hearth's files, `speak` serves the page in
+    the language of the settings from now on and gives its code, `visits` gives the connections that were made, the
     newest first, `loading` how far a model of the built-in engine has come into the memory."""
 
     conversations: Conversations
     configuration: Configuration
     check: TargetCheck
     notice: Callable[[], HearthError | None]
+    speak: Callable[[], Awaitable[str]]
     visits: Callable[[], list[Visit]]
     loading: Callable[[], ModelLoading | None]
     neighbourhood: Neighbourhood

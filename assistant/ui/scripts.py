@@ -58,7 +58,7 @@ def head(t: Translator) -> str:
         "pasted": t("picture.pasted"),
     }
     by_place: dict[str, object] = {"models": models, "pictures": pictures}
-    given = {"words": words | by_place, "gradio": of_gradio()}
+    given = {"words": words | by_place, "gradio": of_gradio(), "language": t.language, "direction": t.direction}
     ours = "".join(f"<script>{asset(name).read_text(encoding='utf-8')}</script>" for name in OURS)
     return f"{PAPER}<script>window.hearth = {json.dumps(given)};</script>{ours}"
 

@@ -29,7 +29,8 @@ class SettingsPages:
                     parts.check,
                     parts.neighbourhood,
                     t,
-                    theme_mark_component=mark,
+                    speak=parts.speak,
+                    mark=mark,
                     engine_line=chat.engine_line,
                 )
             with gr.Tab(t("engine-page.title"), elem_id="page-engine", id="engine") as self._engine_tab:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -13,15 +14,15 @@ from assistant.engines.abilities import ABILITIES, Abilities
 from assistant.engines.neighbours import Neighbourhood
 from assistant.engines.probe import Findings
 from assistant.errors import HearthError
-from assistant.i18n import Translator
+from assistant.i18n import LANGUAGES, Translator
 from assistant.keyrings import KeyringName
 from assistant.settings import Settings
+from assistant.ui import theme
 from assistant.ui.chat import engine_words
 from assistant.ui.check import TargetCheck
 from assistant.ui.connections import CHOSEN, Connections
 from assistant.ui.links import as_html
 from assistant.ui.offers import Search
-from assistant.ui.theme import theme_mark
 from assistant.ui.wiring import Changes, chain, wire
 from assistant.visible import visible
 
@@ -39,7 +40,7 @@ Field = gr.Textbox | gr.Dropdown | gr.Radio | gr.Number | gr.Checkbox
 class SettingsTab:
     """Lays the tab out in the Blocks that is open. A bad field is told in a sentence, and nothing of the form is lost.
 
-    `theme_mark_component` and `engine_line` are parts of the page that follow the settings.
+    `mark` and `engine_line` are parts of the page that follow the settings, and so does its language, by `speak`.
     """
 
     def __init__(
@@ -49,12 +50,13 @@ class SettingsTab:
         neighbourhood: Neighbourhood,
         t: Translator,
         *,
-        theme_mark_component: gr.Markdown,
+        speak: Callable[[], Awaitable[str]],
+        mark: gr.Markdown,
         engine_line: gr.Markdown,
     ) -> None:
         self._configuration, self._check, self._t = configuration, check, t
         self._neighbourhood = neighbourhood
-        self._theme_mark, self._engine_line = theme_mark_component, engine_line
+        self._mark, self._engine_line, self._speak = mark, engine_line, speak
         # Seen once it is filled: what a quick hand types must not be overwritten by values that come later.
         with gr.Column(elem_id="settings-form", elem_classes="settings-page", visible=False) as self._column:
             self._inputs = self._lay_out_engine()
@@ -62,7 +64,8 @@ class SettingsTab:
             for name in ("system_prompt", "temperature", "max_tokens", "when_full"):
                 self._inputs[name] = make_field(name, t)
             gr.Markdown(f"## {t('settings.look')}", container=False)
-            self._inputs["theme"] = make_field("theme", t)
+            for name in ("theme", "language"):
+                self._inputs[name] = make_field(name, t)
             with gr.Row(elem_id="settings-actions"):
                 self._save = gr.Button(t("settings.save"), elem_id="settings-save", variant="primary", scale=0)
                 self._test = gr.Button(t("settings.test"), elem_id="settings-test", scale=0)
@@ -100,10 +103,10 @@ class SettingsTab:
         saved = self.connections
         listed = [saved.row, saved.list, saved.remove]
         about = [self._key_line, self._remove, *sharing, *listed]
-        whole = [*self._inputs.values(), *about, *results, self._theme_mark, self._engine_line]
+        whole = [*self._inputs.values(), *about, *results, self._mark, self._engine_line]
         model = self._inputs["model"]
         blurs = [field.blur for name in ("endpoint", KEY) if isinstance(field := self._inputs[name], gr.Textbox)]
-        wire([blocks.load], self._followers, outputs=[self._theme_mark, self._engine_line])
+        wire([blocks.load], self._followers, outputs=[self._mark, self._engine_line])
         opened = wire(
             [tab.select for tab in tabs],
             self._show,
@@ -125,17 +128,17 @@ class SettingsTab:
     def follow(self, *events: Any) -> None:
         """After each of these, answers come from another address: the form shows it. What else was typed stays."""
         form, model, fields = self._asked_for(), self._inputs["model"], list(self._inputs.values())
-        about = [self._key_line, self._remove, self._share_row, self._theme_mark, self._engine_line]
+        about = [self._key_line, self._remove, self._share_row, self._mark, self._engine_line]
         about += [self.connections.row, self.connections.list, self.connections.remove]
         for event in events:
             followed = chain(event, self._show_target, inputs=[self._is_filled], outputs=[*fields, *about])
             chain(followed, self._offer_models, inputs=form, outputs=[model])
 
-    def _show_target(self, is_filled: bool) -> Changes:  # noqa: FBT001  # Gradio's call
+    async def _show_target(self, is_filled: bool) -> Changes:  # noqa: FBT001  # Gradio's call
         if not is_filled:
-            return self._followers()
+            return await self._followers()
         settings = self._configuration.settings
-        return self._of(settings.endpoint, settings.model) | self._followers()
+        return self._of(settings.endpoint, settings.model) | await self._followers()
 
     def _show(self, is_filled: bool) -> Changes:  # noqa: FBT001  # Gradio's call
         if is_filled:
@@ -153,7 +156,7 @@ class SettingsTab:
         tested = self._check.tested(settings.endpoint, settings.model)
         if tested is None:
             return ""
-        said = self._t("settings.tested", day=f"{tested.at.astimezone():%Y-%m-%d}")
+        said = self._t("settings.tested", day=self._t.day(tested.at))
         return _sentences([said], "plain", more=abilities_list(tested.abilities, self._t))
 
     def _fill(self) -> Changes:
@@ -172,13 +175,13 @@ class SettingsTab:
         found = self._configuration.connection(endpoint)
         return self._of(endpoint, found.model if found else "") | {self._result: "", self._abilities: ""}
 
-    def _forget(self, endpoint: str) -> Changes:
+    async def _forget(self, endpoint: str) -> Changes:
         try:
             self._configuration.forget(endpoint)
         except HearthError as error:
             return self._failed(error)
         said = _sentences([self._t("connections.removed")], "good")
-        return self._fill() | self._followers() | {self._result: said}
+        return self._fill() | await self._followers() | {self._result: said}
 
     def _key_state(self, endpoint: str) -> Changes:
         """What is said about an address's key, and where one can be kept. May wait for the system's keyring."""
@@ -199,7 +202,7 @@ class SettingsTab:
         named = self._t(f"settings.keyring.{keyring}") if keyring else ""
         return self._t(f"settings.key_place.{place}", keyring=named)
 
-    def _store(self, *values: Any) -> Changes:
+    async def _store(self, *values: Any) -> Changes:
         form = self._form(values)
         changes = {name: form[name] for name in FIELDS}
         wanted = form[PLACE] or "session"
@@ -213,7 +216,7 @@ class SettingsTab:
         if place is not None and place != wanted:
             said.append("settings.key.not-in-keyring")
         shown = _sentences([self._t(key) for key in said], "bad" if len(said) > 1 else "good")
-        return self._fill() | sharing | self._followers() | {self._result: shown}
+        return self._fill() | sharing | await self._followers() | {self._result: shown}
 
     def _offer_to_share(self, *values: Any) -> Changes:
         """Says that a key stays with its address when the form names another, and offers to use it there too."""
@@ -237,10 +240,11 @@ class SettingsTab:
         said = self._t("settings.key.shared")
         return {self._share_row: gr.update(visible=False), self._result: _sentences([said], "good")}
 
-    def _followers(self) -> Changes:
-        """The parts of the page that follow the settings."""
+    async def _followers(self) -> Changes:
+        """The parts of the page that follow the settings. In another language the page loads itself anew."""
+        language = await self._speak()
         return {
-            self._theme_mark: theme_mark(self._configuration.settings.theme),
+            self._mark: theme.mark(self._configuration.settings.theme, language),
             self._engine_line: engine_words(self._configuration, self._t),
         }
 
@@ -306,6 +310,9 @@ def make_field(name: str, t: Translator) -> Field:
     }
     kinds = _kinds(Settings.model_fields[name].annotation)
     choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+    if name == "language":
+        named = [(t("settings.language.system"), "system"), *((own, code) for code, own in LANGUAGES.items())]
+        return gr.Dropdown(choices=named, **common)
     if choices:
         return gr.Radio(choices=[(t(f"settings.{name}.{choice}"), choice) for choice in choices], **common)
     if int in kinds or float in kinds:
@@ -324,7 +331,7 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
 
 def abilities_list(abilities: Abilities, t: Translator) -> str:
     """What a model can do and what not, with what that means, as a list in HTML."""
-    tokens = f"{abilities.context_tokens:,}" if abilities.context_tokens else ""
+    tokens = abilities.context_tokens
     said: list[tuple[str, str]] = [
         ("fact", t("ability.server", server=abilities.server) if abilities.server else t("ability.server.unknown")),
         ("fact", t("ability.context", count=tokens) if tokens else t("ability.context.unknown")),

@@ -23,6 +23,6 @@ def stylesheet() -> Path:
     return asset("app.css")
 
 
-def theme_mark(choice: ThemeChoice) -> str:
-    """An invisible mark from which app.js learns the chosen theme."""
-    return f'<span class="hearth-theme-{choice}"></span>'
+def mark(choice: ThemeChoice, language: str) -> str:
+    """An invisible mark from which app.js learns the chosen theme, and which language is served by now."""
+    return f'<span class="hearth-theme-{choice} hearth-language-{language}"></span>'
