@@ -28,6 +28,7 @@ LANGUAGES: Mapping[str, str] = {
     "ar": "العربية",
     "hi": "हिन्दी",
     "ja": "日本語",
+    "ko": "한국어",
 }
 """Each language's code, as its file is called, and its own name."""
 RIGHT_TO_LEFT = ("ar",)
