@@ -26,6 +26,8 @@ F. Disk and process
     46  test_row_46_... in desktop/test_window.py and test_webview_probe.py
     47  test_process_faults.py and test_full_disk.py, test_row_47_...; test_process.py, test_a_log_that_...
 H. Tools
-    59  test_mcp.py
+    39-40  their files: test_tool_files.py, test_row_39_..., test_row_40_...
+    53-54  test_files_tool.py; undo: test_undo.py        55     test_code_tool.py; own functions: test_own_functions.py
+    56-58  test_tools.py (28 too); test_approvals.py     59     test_mcp.py            60  test_web_tool.py
 I.  62  test_process_faults.py, test_row_62_...
 """
