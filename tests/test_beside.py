@@ -6,10 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from assistant.catalogue import Catalogue
 from assistant.conversation import Conversation
 from assistant.conversations import Conversations
 from assistant.database import Database
 from assistant.engines.endpoint import EndpointEngine
+from assistant.exchange.exporter import Exporter
+from assistant.exchange.importer import Importer
+from assistant.i18n import ENGLISH
 from assistant.pick import Pick, Wish
 from assistant.records import StoredMessage
 from assistant.running import Column, EngineChoice
@@ -179,4 +183,24 @@ def test_an_answer_of_the_two_that_ended_early_can_be_gone_on_with(tmp_path: Pat
         fake_endpoint(Silence(after=("Left half",)), Answer((" and whole.",))) as left,
         fake_endpoint(Silence(after=("Right half",))) as right,
     ):
+        play(scene, left, right, tmp_path)
+
+
+def test_both_answers_go_out_come_in_and_are_found(tmp_path: Path) -> None:
+    async def scene(chat: Conversation, store: Store) -> None:
+        await chat.send("Hello?")
+        await at_rest(chat)
+        file = tmp_path / "chats.json"
+        assert Exporter(store, store.attachments, ENGLISH).write_all(file, "json") == 1
+        other = Store(Database(tmp_path / "other.db"))
+        try:
+            assert Importer(other, other.attachments).bring_in([file], lambda _done, _of: None).added == 1
+            (came,) = Catalogue(other.database).chats(limit=9)
+            assert [item.message.text for item in other.tree(came.id)] == ["Hello?", "Left.", "Right."]
+            for word in ("Left", "Right"):
+                assert [found.conversation_id for found in Catalogue(other.database).search(word)] == [came.id]
+        finally:
+            other.close()
+
+    with fake_endpoint(Answer(("Left.",))) as left, fake_endpoint(Answer(("Right.",))) as right:
         play(scene, left, right, tmp_path)

@@ -109,9 +109,10 @@ class Workspace:
         return 0
 
     def put(self, names: Names, content: bytes, *, state: FileState, is_new: bool) -> None:
-        """Writes a file, and the folders above it, whole or not at all."""
+        """Writes a file whole or not at all; for one that `is_new`, the folders above it are made."""
         with self._told(names):
-            self._make_folders(names[:-1])
+            if is_new:
+                self._make_folders(names[:-1])
             with self._parent(names) as (folder, name):
                 mode = state.mode if os.name == "posix" else None
                 folder.put(name, content, mode=mode, modified_ns=state.modified_ns, is_new=is_new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -342,3 +343,17 @@ def test_where_a_change_cannot_be_kept_nothing_is_written(desk: Desk) -> None:
         desk.call("write_file", path="a.txt", text="new", replace=True)
     assert (desk.root / "a.txt").read_text() == "mine"
     desk.open()
+
+
+def test_a_file_whose_folder_goes_away_meanwhile_is_not_put_into_a_new_one(tmp_path: Path) -> None:
+    bench = Workbench(tmp_path)
+    (bench.root / "place").mkdir()
+    (bench.root / "place" / "file.txt").write_text("mine")
+    _, state = bench.workspace.read(("place", "file.txt"))
+    shutil.rmtree(bench.root / "place")
+
+    with pytest.raises(ToolError) as refused:
+        bench.workspace.put(("place", "file.txt"), b"changed", state=state, is_new=False)
+
+    assert refused.value.key == "tool-file-missing"
+    assert not (bench.root / "place").exists()
