@@ -16,6 +16,7 @@ from assistant.engines import AnswerFinished, EngineEvent, GenerationOptions
 from assistant.engines.abilities import Abilities
 from assistant.engines.embedded import EmbeddedEngine
 from assistant.engines.endpoint import EndpointEngine
+from assistant.engines.prompt import result_as_answer
 from assistant.events import TextDelta
 from assistant.messages import Message, Text, ToolCall, ToolOffer, ToolResult, user
 from assistant.paths import starter_model
@@ -392,7 +393,7 @@ def test_the_starter_model_calls_calculate_for_plain_sums_and_for_nothing_else(t
                 Message("tool", (ToolResult("1", "391"),)),
             ]
             answered = await answer(told, replace(options, max_tokens=40))
-            assert "391" in "".join(words(answered))
+            assert "".join(words(answered)) == "17 * 23 = 391", "a model this small garbles what it says again"
             assert calls(answered) == []
             for question in ORDINARY:
                 events = await answer(question, options)
@@ -402,3 +403,26 @@ def test_the_starter_model_calls_calculate_for_plain_sums_and_for_nothing_else(t
             await engine.aclose()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "result", "answer"),
+    [
+        ('{"expression": "1234 * 5678"}', "7006652", "1234 * 5678 = 7006652"),
+        ("{}", "Thursday, 2026-11-26 01:49:00 +0000", "Thursday, 2026-11-26 01:49:00 +0000"),
+        ('{"expression": "x", "more": 1}', "7", "7"),
+        ("{zone", "7", "7"),
+        ('{"path": "a.txt"}', "two\nlines", ""),
+        ('{"path": "a.txt"}', "w" * 201, ""),
+        ('{"path": "a.txt"}', " ", ""),
+    ],
+)
+def test_a_short_result_can_stand_as_the_answer_of_a_model_that_would_garble_it(
+    arguments: str, result: str, answer: str
+) -> None:
+    call = ToolCall("1", "tool", arguments)
+    asked = [*QUESTION, Message("assistant", (call,))]
+    assert result_as_answer([*asked, Message("tool", (ToolResult("1", result),))]) == answer
+    assert result_as_answer([*asked, Message("tool", (ToolResult("1", result, is_error=True),))]) == ""
+    assert result_as_answer([*asked, Message("tool", (ToolResult("2", result),))]) == ""
+    assert result_as_answer(asked) == result_as_answer(QUESTION) == ""

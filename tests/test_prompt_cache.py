@@ -186,7 +186,10 @@ def test_a_call_and_its_result_are_read_once_and_tools_cost_an_ordinary_question
             question = [user("The sea is wide. " * 40 + "What is 17 times 23?")]
             events = await asked(question, offered)
             [call] = next(event.tool_calls for event in events if isinstance(event, AnswerFinished))
-            result = [Message("assistant", (call,)), Message("tool", (ToolResult(call.id, "391"),))]
+            result = [
+                Message("assistant", (call,)),
+                Message("tool", (ToolResult(call.id, "391\nby long multiplication"),)),
+            ]
             await asked([*question, *result], offered)
             assert reading.counts()[2] > 150
             assert reading.counts()[3] < 80

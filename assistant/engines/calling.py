@@ -3,7 +3,8 @@
 "native": the request has `tools`, and the server gives the calls. "written": the model is told of the tools in words,
 and writes its calls. "enforced": it is asked for them as JSON that the engine's grammar enforces. "suggested": the same
 for a model too small to choose; the words of the question do (`suggestions`), and where they suggest nothing the
-request is the one without tools. In each way, a call that comes as text is heard, too. What is found out is remembered.
+request is the one without tools. Such a model garbles a number that it says again, so a short result is its answer. In
+each way, a call that comes as text is heard, too. What is found out is remembered.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from uuid import uuid4
 from assistant.engines import enforced
 from assistant.engines.mending import mended
 from assistant.engines.narrowing import narrowed
-from assistant.engines.prompt import in_words, with_instructions
+from assistant.engines.prompt import in_words, result_as_answer, with_instructions
 from assistant.engines.suggestions import suggested
 from assistant.engines.written_calls import Listener
 from assistant.events import ReasoningDelta, TextDelta, UsageReported
@@ -145,6 +146,10 @@ class Calling:
     async def _suggested(
         self, ask: Ask, messages: Sequence[Message], options: GenerationOptions
     ) -> AsyncGenerator[EngineEvent]:
+        if said := result_as_answer(messages):
+            yield TextDelta(said)
+            yield _finished()
+            return
         prompt = self.history(messages)
         question = _question(messages)
         offer = suggested(question, options.tools) if messages and messages[-1].role == "user" else None
@@ -213,6 +218,12 @@ async def _heard(
                 yield replace(event, reason="tool_calls", tool_calls=calls) if calls else event
             else:
                 yield event
+
+
+def _finished() -> EngineEvent:
+    from assistant.engines import AnswerFinished  # late: it imports what this module is part of
+
+    return AnswerFinished("stop")
 
 
 def _as_answer(call: ToolCall, usage: UsageReported | None) -> list[EngineEvent]:

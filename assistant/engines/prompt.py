@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,8 @@ Show = Callable[[Attachment], str | None]
 """Gives a picture as the address that carries it; None where it cannot be had."""
 
 Content = str | list[dict[str, Any]]
+
+LONGEST_ANSWER = 200  # characters of a result that can stand as an answer
 
 
 def to_request_messages(messages: Sequence[Message], show: Show | None = None) -> list[dict[str, Any]]:
@@ -98,6 +101,27 @@ def in_words(messages: Sequence[Message], *, is_led: bool = False) -> list[Messa
             lead = ["Answer my question with it."] if is_led and not all(each.is_error for each in results) else []
             told.append(Message("user", (Text("\n\n".join([*words, *lead])),)))
     return told
+
+
+def result_as_answer(messages: Sequence[Message]) -> str:
+    """The result of the one tool that was called last, where it is a short line and can stand as the answer; of a sum,
+    with the sum. Empty where it cannot."""
+    if len(messages) < 2 or messages[-1].role != "tool":
+        return ""
+    results = [part for part in messages[-1].parts if isinstance(part, ToolResult)]
+    calls = messages[-2].tool_calls
+    if len(results) != 1 or len(calls) != 1 or results[0].call_id != calls[0].id or results[0].is_error:
+        return ""
+    text = results[0].text.strip()
+    if not text or "\n" in text or len(text) > LONGEST_ANSWER:
+        return ""
+    with suppress(ValueError, RecursionError):
+        match json.loads(calls[0].arguments):
+            case {"expression": str(expression), **others} if not others:
+                return f"{expression.strip()} = {text}"
+            case _:
+                pass
+    return text
 
 
 def with_instructions(messages: Sequence[Message], instructions: str) -> list[Message]:
