@@ -19,7 +19,7 @@ from assistant.library.downloads import Downloads, Progress
 from assistant.library.piece import FetchLimits
 from assistant.library.shelf import Library
 from assistant.library.source import check_hop, hop, sources
-from tests.faults.test_full_disk import small_disk  # noqa: F401  # a fixture
+from tests.faults.conftest import small_disk  # noqa: F401  # a fixture
 from tests.model_files import gguf, large
 from tests.range_server import RangeServer, Served, range_server
 
