@@ -24,6 +24,8 @@ LANGUAGES: Mapping[str, str] = {
     "en": "English",
     "de": "Deutsch",
     "it": "Italiano",
+    "pl": "Polski",
+    "tr": "Türkçe",
     "uk": "Українська",
     "ar": "العربية",
     "hi": "हिन्दी",

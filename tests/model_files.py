@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 
-Value = str | int | bool | list[str] | list[int]
+Value = str | int | float | bool | list[str] | list[int] | list[float]
 
 
 def text(words: str) -> bytes:
@@ -19,8 +19,12 @@ def value(given: Value) -> bytes:
             return struct.pack("<IB", 7, given)
         case int():
             return struct.pack("<II", 4, given)
+        case float():
+            return struct.pack("<If", 6, given)
         case str():
             return struct.pack("<I", 8) + text(given)
+        case [float(), *_]:
+            return struct.pack("<IIQ", 9, 6, len(given)) + b"".join(struct.pack("<f", each) for each in given)
         case [str(), *_]:
             return struct.pack("<IIQ", 9, 8, len(given)) + b"".join(text(str(each)) for each in given)
         case _:
@@ -71,3 +75,43 @@ def large(megabytes: int, *, seed: int = 1) -> bytes:
     weights = megabytes * 1024 * 1024 // 4
     block = bytes((seed * 31 + at * 7) % 251 for at in range(251 * 64))
     return gguf(tensors=(("weights", (weights,), 0),), filler=block)
+
+
+def projector(width: int) -> bytes:
+    """An eye for a model of this embedding length: LLaVA's kind, whole, and so blank that it tells nothing."""
+    own, inner, image, patch, blocks = 64, 128, 64, 16, 2
+    described: dict[str, Value] = {
+        "general.architecture": "clip",
+        "general.type": "mmproj",
+        "general.file_type": 0,
+        "clip.has_vision_encoder": True,
+        "clip.projector_type": "mlp",
+        "clip.use_gelu": False,
+        "clip.vision.image_size": image,
+        "clip.vision.patch_size": patch,
+        "clip.vision.embedding_length": own,
+        "clip.vision.feed_forward_length": inner,
+        "clip.vision.projection_dim": width,
+        "clip.vision.block_count": blocks,
+        "clip.vision.attention.head_count": 2,
+        "clip.vision.attention.layer_norm_epsilon": 1e-6,
+        "clip.vision.image_mean": [0.5, 0.5, 0.5],
+        "clip.vision.image_std": [0.5, 0.5, 0.5],
+    }
+    shapes: dict[str, tuple[int, ...]] = {
+        "v.class_embd": (own,),
+        "v.patch_embd.weight": (patch, patch, 3, own),
+        "v.position_embd.weight": (own, (image // patch) ** 2 + 1),
+        "mm.0.weight": (own, width),
+        "mm.0.bias": (width,),
+        "mm.2.weight": (width, width),
+        "mm.2.bias": (width,),
+    }
+    layers = {"attn_q": (own, own), "attn_k": (own, own), "attn_v": (own, own), "attn_out": (own, own)}
+    layers |= {"ffn_up": (own, inner), "ffn_down": (inner, own)}
+    for block in range(blocks):
+        for name, (taken, given) in layers.items():
+            shapes |= {f"v.blk.{block}.{name}.weight": (taken, given), f"v.blk.{block}.{name}.bias": (given,)}
+        shapes |= {f"v.blk.{block}.{norm}.{part}": (own,) for norm in ("ln1", "ln2") for part in ("weight", "bias")}
+    shapes |= {f"v.{norm}.{part}": (own,) for norm in ("pre_ln", "post_ln") for part in ("weight", "bias")}
+    return gguf(described, tensors=[(name, shape, 0) for name, shape in shapes.items()], filler=b"\x00")

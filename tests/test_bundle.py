@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.i18n import LANGUAGES, Translator
 from tests.test_clean_root import ENTER, HOUSE, bare_system, environment, from_readme, mirrors
 
 sys.path.insert(0, str(HOUSE / "build"))  # a folder of scripts, which find one another this way too
@@ -56,6 +58,24 @@ def test_the_bundle_holds_nothing_that_was_cut_and_no_path_of_the_machine_that_m
 
     assert not {name: reason for name in files if (reason := cuts.reason_to_cut(name))}
     assert not [name for name in files if name.endswith(("direct_url.json", "RECORD"))]
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_the_bundle_speaks_every_language(bundle: Path, tmp_path: Path, code: str) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "settings.json").write_text(json.dumps({"language": code}), encoding="utf-8")
+    chats = tmp_path / "chats.json"
+    told = subprocess.run(
+        [str(bundle / "hearth"), "export", str(chats), "--data-dir", str(data)],
+        check=False,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+
+    assert (told.returncode, told.stderr.strip()) == (0, Translator(code)("exchange.written", count=0, path=chats))
 
 
 def test_the_bundle_holds_no_library_whose_licence_nobody_read(bundle: Path) -> None:

@@ -30,6 +30,7 @@ from assistant.messages import Attachment, Message, Text, user
 from assistant.paths import starter_model
 from assistant.pictures import cleaned, data_url
 from assistant.settings import EngineSetup
+from tests.model_files import projector
 from tests.test_pictures import picture
 
 SHORT, LONG = GenerationOptions(max_tokens=8), GenerationOptions(max_tokens=2000, temperature=1.5)
@@ -209,6 +210,24 @@ def test_without_a_projector_a_picture_is_refused_before_anybody_waits_and_the_n
         assert any(isinstance(event, TextDelta) for event in events)
 
     with_engine(model, log_file, use, show=lambda _: "data:image/png;base64,AAAA")
+
+
+def test_with_a_projector_a_picture_goes_to_the_model(model: Path, log_file: Path, tmp_path: Path):
+    """Nobody trained this eye: what is seen is that the picture is read, as tokens of the prompt."""
+    eye = tmp_path / "mmproj-blank.gguf"
+    eye.write_bytes(projector(width=576))
+    show = lambda _: data_url(cleaned("a", picture("PNG")).content)  # noqa: E731
+
+    async def use(engine: EmbeddedEngine) -> None:
+        assert engine.blindness is None
+        counts: list[int] = []
+        for files in ([], [Attachment("a.png", "image/png", "x")]):
+            events = await answer(engine, [user("What do you see?", files)])
+            assert any(isinstance(event, TextDelta) for event in events)
+            counts += [event.prompt_tokens or 0 for event in events if isinstance(event, UsageReported)]
+        assert counts[1] >= counts[0] + 16, "a picture of 4 by 4 patches"
+
+    with_engine(model, log_file, use, setup=EngineSetup(projector=str(eye)), show=show)
 
 
 def test_llama_cpp_s_own_words_for_a_model_without_sight_are_understood(model: Path, log_file: Path):
