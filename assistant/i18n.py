@@ -26,6 +26,7 @@ LANGUAGES: Mapping[str, str] = {
     "it": "Italiano",
     "pl": "Polski",
     "tr": "Türkçe",
+    "ru": "Русский",
     "uk": "Українська",
     "ar": "العربية",
     "hi": "हिन्दी",
