@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LANGUAGES: Mapping[str, str] = {
     "en": "English",
     "de": "Deutsch",
+    "fr": "Français",
+    "es": "Español",
     "it": "Italiano",
     "pl": "Polski",
     "tr": "Türkçe",

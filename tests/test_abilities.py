@@ -137,6 +137,11 @@ def test_what_it_does_not_do_is_not_claimed_and_one_word_that_fits_every_picture
             32768,
         ),
         ("`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 12 `inputs` tokens and 1000000000", 4096),
+        (
+            "max_tokens=1000000000 cannot be greater than max_model_len=max_total_tokens=32768. Please request fewer"
+            " output tokens. (parameter=max_tokens, value=1000000000)",
+            32768,
+        ),
         ("max_tokens is too large: 1000000000. This model supports at most 16384 completion tokens", None),
         ("max_tokens must be less than 8192", None),
         ("", None),

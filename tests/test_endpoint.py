@@ -184,6 +184,28 @@ def test_a_model_that_wants_the_new_name_of_max_tokens_gets_it():
     assert endpoint.chats[1].body["max_completion_tokens"] == 5
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This model's maximum context length is 4096 tokens. However, you requested 5020 tokens (20 in the messages, "
+        "5000 in the completion). Please reduce the length of the messages or completion.",
+        "'max_tokens' or 'max_completion_tokens' is too large: 5000. This model's maximum context length is 4096 "
+        "tokens and your request has 20 input tokens (5000 > 4096 - 20).",
+        "max_tokens=5000 cannot be greater than max_model_len=max_total_tokens=4096. Please request fewer output "
+        "tokens. (parameter=max_tokens, value=5000)",
+        "You passed 20 input tokens and requested 5000 output tokens. However, the model's context length is only 4096 "
+        "tokens, resulting in a maximum input length of 0 tokens.",
+        "max_tokens is too large: 5000. This model supports at most 4096 completion tokens.",
+        "input length and `max_tokens` exceed context limit: 20 + 5000 > 4096, decrease input length or `max_tokens`",
+    ],
+)
+def test_where_only_the_longest_answer_is_too_long_the_question_is_asked_without_it(words: str):
+    with fake_endpoint(Status(400, {"error": {"message": words}}), Answer()) as endpoint:
+        events, error = ask(endpoint.url, options=GenerationOptions(max_tokens=5000))
+    assert error is None and text_of(events) == "Hello, world!"
+    assert "max_tokens" not in endpoint.chats[1].body
+
+
 # What is in the way of the first byte
 
 
@@ -296,6 +318,8 @@ def test_context_overflow_is_told_with_its_numbers(step: Step):
         "Input validation error: `inputs` must have less than 1000 tokens. Given: 1020",
         "Prompt exceeds max context length",
         "Input is too long for requested model.",
+        "Reached context length of 4096 tokens with model (arch: llama) that does not currently support mid-generation "
+        "context overflow. Try reloading with a larger context length or shortening the prompt/chat.",
     ],
 )
 def test_context_overflow_in_other_words_is_told_too(words: str):
@@ -331,6 +355,14 @@ COUNTED_OVERFLOWS = [
                      "is loaded with context length of only 4096 tokens, which is not enough."}}, (9031, 4096)),
     (400, {"object": "error", "code": 400, "message": "The decoder prompt (length 21535) is longer than the maximum "
            "model length of 16384."}, (21535, 16384)),
+    (400, {"error": {"message": "You passed 9031 input tokens and requested 0 output tokens. However, the model's "
+                     "context length is only 8192 tokens, resulting in a maximum input length of 8192 tokens. Please "
+                     "reduce the length of the input prompt. (parameter=input_tokens, value=9031)"}}, (9031, 8192)),
+    (400, {"error": "Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)"}, (15028, 7424)),
+    (400, {"object": "error", "message": "Prompt contains 40000 tokens and 0 draft tokens, too large for model with "
+           "32768 maximum context length"}, (40000, 32768)),
+    (400, {"object": "error", "message": "The input (5000 tokens) is longer than the model's context length (4096 "
+           "tokens)."}, (5000, 4096)),
 ]  # fmt: skip
 
 
@@ -341,6 +373,13 @@ def test_the_numbers_of_an_overflow_are_read_in_each_server_s_words(
     error = played(Status(status, body))[2]
     assert isinstance(error, ContextFull)
     assert error.values == {"tokens": numbers[0], "limit": numbers[1]}
+
+
+def test_a_chat_too_large_for_a_limit_by_the_minute_is_told_at_once_and_teaches_no_context():
+    words = "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 90000."
+    with fake_endpoint(Status(429, {"error": {"message": words, "code": "rate_limit_exceeded"}})) as endpoint:
+        error = ask(endpoint.url)[1]
+    assert isinstance(error, ContextFull) and not error.values
 
 
 @pytest.mark.parametrize("reason", ["null", "None", ""])

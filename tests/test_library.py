@@ -95,6 +95,17 @@ def test_what_is_no_model_is_not_brought_in(tmp_path: Path, how: str) -> None:
     assert names(shelf.folder) == set()
 
 
+@pytest.mark.parametrize("how", ["link", "copy"])
+def test_a_folder_is_no_model_whatever_its_name(tmp_path: Path, how: str) -> None:
+    shelf = library(tmp_path / "models")
+    (shelf.folder / "mine.gguf").mkdir()
+    assert [model.name for model in shelf.here()] == ["SmolLM2-135M-Instruct"]
+    (tmp_path / "mine.gguf").mkdir()
+    with pytest.raises(LibraryError) as caught:
+        getattr(shelf, how)(tmp_path / "mine.gguf")
+    assert caught.value.key == "library-path"
+
+
 def test_two_models_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
     mine = tmp_path / "m.gguf"
     mine.write_bytes(gguf())

@@ -55,21 +55,34 @@ _CONTEXT = re.compile(
     r"context the overflows|longer than the maximum model length|"  # LM Studio's words, and vLLM's
     r"(token count|tokens)[^.]{0,40}exceeds? the (maximum|configured limit)|"  # Gemini's, newer OpenAI models'
     r"`?inputs`?\s*(tokens)?\s*(\+ `?max_new_tokens`?)? must (be|have less)|"  # TGI's
-    r"ContextWindowExceeded|prompt exceeds max|context shift",  # LiteLLM's, KoboldCpp's, llama.cpp's advice
+    r"ContextWindowExceeded|prompt exceeds max|context shift|"  # LiteLLM's, KoboldCpp's, llama.cpp's advice
+    r"context length is only|cannot be greater than max_model_len|"  # vLLM's since 0.14
+    r"n_keep[^.]{0,30}>=? n_ctx|(reached|mid-generation) context (length|overflow)|"  # LM Studio's since 0.4
+    r"request too large[^}]{0,200}tokens",  # a limit by the minute: no later moment makes room for it
     re.IGNORECASE,
 )
 _USED = re.compile(
     r"request \((\d+) tokens\)|n_prompt_tokens\W+(\d+)|(?:resulted in|requested|contains)[^\d.]{0,40}(\d+)|"
     r"request has (\d+) input tokens|too long: (\d+) tokens|requested tokens \((\d+)\)|token count \((\d+)\)|"
     r"context limit: (\d+) \+ (\d+)|given: (\d+) `?inputs`? tokens and (\d+)|first (\d+) tokens when|"
-    r"\((?:total )?length (\d+)\)",
+    r"\((?:total )?length (\d+)\)|passed (\d+) input tokens|n_keep\W+(\d+)|input \((\d+) tokens\)",
     re.IGNORECASE,
 )
 _FITS = re.compile(
     r"context size \((\d+)|n_ctx\W+(\d+)|maximum context length (?:is|of) (\d+)|"
     r"context (?:length|window)[^\d.]{0,20}(\d+)|tokens > (\d+) maximum|maximum model length of (\d+)|"
     r"context limit: \d+ \+ \d+ > (\d+)|number of tokens allowed \((\d+)\)|must be <= (\d+)|"
-    r"configured limit of (\d+)",
+    r"configured limit of (\d+)|max_model_len[^\d.]{0,20}(\d+)|with (\d+) maximum context length",
+    re.IGNORECASE,
+)
+# Of an overflow, how much the prompt alone takes; and what says that only the longest answer is beyond the server.
+_PROMPT = re.compile(
+    r"\((\d+) (?:in the messages|of text input)|passed (\d+) input tokens|request has (\d+) input tokens|"
+    r"context limit: (\d+) \+|given: (\d+) `?inputs`? tokens and",
+    re.IGNORECASE,
+)
+_LONGEST_ANSWER = re.compile(
+    r"max_(completion_)?tokens\W{0,3} (is|are) too large|max_(completion_)?tokens\W+\d+ cannot be greater",
     re.IGNORECASE,
 )
 _MODEL = re.compile(
@@ -180,7 +193,8 @@ def from_connection(fault: BaseException, asked: Asked, *, has_begun: bool = Fal
 
 def is_worth_a_retry(refused: Refused) -> bool:
     """Whether the same request may succeed a little later."""
-    return refused.status in (429, 503, 529) and not _QUOTA.search(refused.body)
+    is_passing = not (_QUOTA.search(refused.body) or _CONTEXT.search(refused.body))
+    return refused.status in (429, 503, 529) and is_passing
 
 
 def refuses_tools(request: Mapping[str, Any], refused: Refused, error: EngineError) -> bool:
@@ -203,6 +217,9 @@ def adapted(request: Mapping[str, Any], refused: Refused) -> dict[str, Any] | No
     if "max_tokens" in request and "max_completion_tokens" in text:  # OpenAI's reasoning models want the new name
         renamed = {name: value for name, value in request.items() if name != "max_tokens"}
         return renamed | {"max_completion_tokens": request["max_tokens"]}
+    for field in ("max_tokens", "max_completion_tokens"):
+        if field in request and _is_about_longest_answer(text):  # "at most" is what was asked for: it may be less
+            return {name: value for name, value in request.items() if name != field}
     for field, holder in (("chat_template_kwargs", "extra_body"), ("reasoning_effort", "reasoning_effort")):
         if holder in request and field in text:
             return {name: value for name, value in request.items() if name != holder}
@@ -210,6 +227,14 @@ def adapted(request: Mapping[str, Any], refused: Refused) -> dict[str, Any] | No
     if "stream_options" in request and (names_it or _FIELD.search(text)):
         return {name: value for name, value in request.items() if name != "stream_options"}
     return None
+
+
+def _is_about_longest_answer(text: str) -> bool:
+    """Whether the server would take the prompt, and refuses only how long its answer might get."""
+    prompt, fits = _PROMPT.search(text), _FITS.search(text)
+    if prompt and fits:
+        return _total(prompt) < _total(fits)
+    return bool(_LONGEST_ANSWER.search(text))
 
 
 def readable(body: str) -> str:
@@ -228,7 +253,7 @@ def _by_words(text: str, asked: Asked, *, status: int) -> EngineError | None:
     if status in (401, 407):
         return None
     if _CONTEXT.search(text):
-        return _context_full(text)
+        return _context_full(text) if status != 429 else ContextFull("engine-context-full")
     if asked.has_pictures and status not in (403, 429, 503) and _NO_PICTURES.search(text):
         return NotCompatible("engine-pictures-refused", model=asked.model)
     if _NEEDS_TLS.search(text):

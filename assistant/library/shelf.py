@@ -177,7 +177,7 @@ class Library:
                 place.unlink(missing_ok=True)
 
     def _listed(self) -> list[Path]:
-        return [path for path in self.folder.glob("*") if _is_model_name(path.name)]
+        return [path for path in self.folder.glob("*") if _is_model_name(path.name) and not path.is_dir()]
 
     def _model(self, ref: str, path: Path, *, name: str, program: str = "") -> Model:
         told = self._read(path)
@@ -219,6 +219,8 @@ def unwritable(error: OSError, name: str) -> LibraryError:
 
 
 def _check(path: Path) -> Header:
+    if path.is_dir():
+        raise LibraryError("library-path")
     if path.suffix.lower() != ".gguf" and path.is_file():
         read_model(path)  # says what it is, if it is none
         raise LibraryError("library-name")
