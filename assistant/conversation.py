@@ -6,27 +6,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing, suppress
 from typing import Any
 
 from assistant.answer import Answer
 from assistant.approvals import Approvals, Toolkit, Verdict
+from assistant.aside import Aside
 from assistant.catalogue import Catalogue
 from assistant.context import Filling, marked, uncovered
 from assistant.enclosed import Enclosed
 from assistant.errors import EngineError, StoreError
-from assistant.events import RoomMade
 from assistant.messages import Attachment, Message, ToolCall, user
 from assistant.pick import Pick, Wish
-from assistant.records import Mark, MessageStatus, StoredConversation, StoredMessage, TitledBy, new_message
-from assistant.room import make_room
+from assistant.records import Mark, MessageStatus, StoredConversation, StoredMessage, new_message
 from assistant.running import Answers, Column, EngineChoice, RunningAnswer
 from assistant.safekeeping import Safekeeping
 from assistant.sending import Sending
 from assistant.settings import WayToMakeRoom
 from assistant.store import Store
-from assistant.titles import engine_title, first_words
-from assistant.undo import Direction, Step
+from assistant.undo import Changed, Direction
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +49,7 @@ class Conversation:
         toolkit: Toolkit | None = None,
     ) -> None:
         self.id = stored.id
-        self.title, self.draft, self.wish = stored.title, stored.draft, stored.wish
+        self.draft, self.wish = stored.draft, stored.wish
         self.settled: tuple[StoredMessage, ...] = tuple(store.branch(stored.leaf_id))
         self.siblings: Mapping[str, tuple[str, ...]] = store.siblings(self.id, stored.leaf_id)
         self._running: Answers | None = None
@@ -62,18 +59,23 @@ class Conversation:
             self.id, stored.draft_files, catalogue=self._catalogue, attachments=store.attachments, told=self._tell
         )
         self._sending = Sending(store, lambda: self.settled, self._put)
+        self.aside = Aside(
+            stored, self._catalogue, self._sending, begin=self._begun_task, tell=self._tell, learnt=self._tell_of_words
+        )
         self._kept = kept
         self.approvals = Approvals(self.id, store.database, toolkit)
-        self._undo = toolkit.undo(store.database) if toolkit and toolkit.undo else None
-        self.changed: Mapping[str, Step] = self._undo.steps(self.id) if self._undo else {}
+        self.changed = Changed(self.id, toolkit.undo(store.database) if toolkit and toolkit.undo else None)
         self._choose = choose
         self._tasks = tasks  # those that run: the event loop alone would let them, and this chat, be collected
-        self._wants_title = stored.titled_by in ("nobody", "words")
         self._task: asyncio.Task[None] | None = None
-        self._aside: asyncio.Task[None] | None = None  # a title or a summary is being made
         self._drafting = asyncio.Lock()
         self._news = asyncio.Event()
         self._milestone = asyncio.Event()
+
+    @property
+    def title(self) -> str:
+        """What the chat is called; empty before its first question."""
+        return self.aside.title
 
     @property
     def live(self) -> Answer | None:
@@ -94,7 +96,7 @@ class Conversation:
     @property
     def is_settling(self) -> bool:
         """Whether more will come without being asked for: an answer runs, or a title or a summary is being made."""
-        return self._running is not None or self._aside is not None
+        return self._running is not None or self.aside.is_busy
 
     @property
     def unsaved(self) -> StoreError | None:
@@ -265,42 +267,13 @@ class Conversation:
         if self.is_running:
             return
         self._check_saved()
-        await self._stop_aside()
-        faults: list[EngineError] = []
-        task = self._aside = self._begun_task(self._make_room(way, faults), name=f"room in {self.id}")
-        self._tell()
-        await asyncio.wait({task})
-        if faults:
-            raise faults[0]
-
-    def step_of(self, message_id: str) -> Step | None:
-        """What the answer that a message is part of did to files; None where it did nothing to them."""
-        step = None
-        for item in self.settled:
-            step = None if item.message.role == "user" else self.changed.get(item.id, step)
-            if item.id == message_id:
-                return step
-        return None
+        await self.aside.make_room(self._choose(self.wish.pick), way)
 
     async def turn_files(self, answer_id: str, direction: Direction) -> None:
         """Takes back what an answer did to files, or does it again. Raises ToolError where one was changed since, and
         then none was touched."""
-        if self._undo is None or self.is_running:
-            return
-        await asyncio.to_thread(self._undo.turn, answer_id, direction)
-        await self._look_at_files()
-        self._tell()
-
-    async def _look_at_files(self) -> None:
-        if self._undo is not None:
-            self.changed = await asyncio.to_thread(self._undo.steps, self.id)
-
-    async def rename(self, title: str) -> None:
-        """Gives the chat the person's own title; an empty one changes nothing."""
-        if title.strip():
-            await self._stop_aside()
-            self._wants_title = False
-            await self._entitle(title, by="person")
+        if not self.is_running:
+            await self.changed.turn(answer_id, direction)
             self._tell()
 
     async def ask_for(self, wish: Wish) -> None:
@@ -330,7 +303,7 @@ class Conversation:
 
     async def stop(self, status: MessageStatus = "stopped") -> None:
         """Ends the running answer at the engine and keeps its text. Returns when that is saved."""
-        await self._stop_aside()
+        await self.aside.stop()
         if self._task is not None and self._running is not None:
             self._running.stop(status)
             await asyncio.wait({self._task})
@@ -408,7 +381,7 @@ class Conversation:
         had, running = self._beside, Answers(answers)
         self._running, self._beside = running, None
         try:
-            await self._stop_aside()
+            await self.aside.stop()
             # Before anything runs: what a kill leaves behind is an interrupted answer, and no question once more.
             # In the order in which they are shown: it is that of the arrows between versions.
             rows = (row for one in running.each for row in one.rows)
@@ -417,13 +390,12 @@ class Conversation:
             self._running, self._beside = None, had
             raise
         self.settled = above
-        if question is not None and not self.title:
-            with suppress(StoreError):  # the next question tries again
-                await self._entitle(_name_of(question.message), by="words")
-        self._task = self._begun_task(self._run(running, way), name=f"answer in {self.id}")
+        if question is not None:
+            await self.aside.name_after(question.message)
+        self._task = self._begun_task(self._run(running, way), f"answer in {self.id}")
         self._tell()
 
-    def _begun_task(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+    def _begun_task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -443,7 +415,7 @@ class Conversation:
         try:
             await running.run(take, save=save, tell=self._tell)
             self.siblings = await asyncio.to_thread(self._store.siblings, self.id, running.rows[-1].id)
-            await self._look_at_files()
+            await self.changed.look()
         except Exception:  # a border: whatever it is, the chat must take the next question
             log.exception("an answer could not be settled")
         finally:
@@ -454,45 +426,12 @@ class Conversation:
         self._running, self._task = None, None
         self._beside = running if running.columns else None
         choice, last = running.foremost.choice, self.settled[-1]
-        if self._wants_title and last.status in ("complete", "cut") and last.message.text:
-            self._aside = self._begun_task(self._make_title(choice), name=f"title of {self.id}")
+        if last.status in ("complete", "cut") and last.message.text:
+            self.aside.make_title(choice)
         for one in running.each:
             if one.rows[-1].message.text:
-                self._begun_task(self._learn_context(one.choice), name=f"context of {self.id}")
+                self.aside.learn_context(one.choice)
         self._tell()
-
-    async def _learn_context(self, choice: EngineChoice) -> None:
-        """Once an answer has come: then the server has loaded its model, and knows."""
-        await choice.engine.learn_context()
-        self._tell_of_words()
-
-    async def _make_title(self, choice: EngineChoice) -> None:
-        """Asks the engine for a title, once; a chat whose engine has none to give keeps its first words."""
-        try:
-            title = await engine_title(self._sending.filling(choice.engine, choice.settings).prompt, choice.engine)
-            self._wants_title = False
-            if title:
-                await self._entitle(title, by="engine")
-        except StoreError as error:
-            log.warning("a title could not be saved: %s", error)
-        finally:
-            self._aside = None
-            self._tell()
-
-    async def _make_room(self, way: WayToMakeRoom, faults: list[EngineError]) -> None:
-        choice = self._choose(self.wish.pick)
-        try:
-            found = await self._sending.counted(choice.engine, choice.settings)
-            making = make_room(self.settled, choice.engine, found, way=way, is_halved=True)
-            async with aclosing(making) as events:
-                async for event in events:
-                    if isinstance(event, RoomMade):
-                        await self._sending.cover(event)
-        except EngineError as error:
-            faults.append(error)
-        finally:
-            self._aside = None
-            self._tell()
 
     def _put(self, changed: Sequence[StoredMessage]) -> None:
         new = {item.id: item for item in changed}
@@ -500,16 +439,6 @@ class Conversation:
         for one in self._beside.each if self._beside else ():
             one.put(new)
         self._tell()
-
-    async def _entitle(self, title: str, *, by: TitledBy) -> None:
-        await asyncio.to_thread(self._catalogue.rename, self.id, title, by=by)
-        self.title = title
-
-    async def _stop_aside(self) -> None:
-        """A question waits for neither a title nor a summary."""
-        if self._aside is not None:
-            self._aside.cancel()
-            await asyncio.wait({self._aside})
 
     def _tell_of(self, is_words: bool) -> None:  # noqa: FBT001  # what a turn hands on
         if is_words:
@@ -525,8 +454,3 @@ class Conversation:
     def _tell_of_words(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
-
-
-def _name_of(question: Message) -> str:
-    """The first title of a chat that begins with this question."""
-    return first_words(question.text) or first_words(" ".join(file.name for file in question.attachments))

@@ -26,12 +26,12 @@ class Sending:
     def __init__(
         self, store: Store, branch: Callable[[], Branch], put: Callable[[Sequence[StoredMessage]], None]
     ) -> None:
-        self._store, self._branch, self._put = store, branch, put
+        self._store, self.branch, self._put = store, branch, put
         self._known: tuple[object, object, Filling] | None = None  # of which messages, by what, and the result
 
     def filling(self, engine: Engine, settings: Settings, offers: tuple[ToolOffer, ...] = ()) -> Filling:
         """What fills the engine's context before the next question, by estimate. For any thread."""
-        branch, how = self._branch(), _known_by(engine, settings, offers)
+        branch, how = self.branch(), _known_by(engine, settings, offers)
         known = self._known
         if known is None or known[0] is not branch or known[1] != how:
             known = self._known = (branch, how, filled(branch, engine, settings, offers))
@@ -43,7 +43,7 @@ class Sending:
 
     async def cover(self, made: RoomMade) -> None:
         """Goes by the room that was made. A disk that does not take it costs making it again one day."""
-        branch = covered_down_to(self._branch(), made.down_to, made.stand_in)
+        branch = covered_down_to(self.branch(), made.down_to, made.stand_in)
         try:
             await self.replace(branch)
         except StoreError as error:
@@ -52,7 +52,7 @@ class Sending:
 
     async def replace(self, branch: Branch) -> None:
         """Keeps what is sent of the messages that are shown, as `branch` has it. Raises StoreError."""
-        changed = [item for item, had in zip(branch, self._branch(), strict=True) if item is not had]
+        changed = [item for item, had in zip(branch, self.branch(), strict=True) if item is not had]
         if changed:
             await asyncio.to_thread(self._store.mark_messages, *changed)
             self._put(changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import zlib
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Literal
 
 from assistant.database import Database
 from assistant.errors import StoreError, ToolError
+from assistant.records import StoredMessage
 from assistant.tools.changes import FileChange, FileState
 from assistant.tools.place import Names, names_of
 from assistant.tools.workspace import MOST_BYTES, Workspace
@@ -101,6 +103,34 @@ class Undo:
         with self._database.reading() as db:
             row = db.execute("SELECT content FROM file_images WHERE sha256 = ?", (sha256,)).fetchone()
         return zlib.decompress(row["content"]) if row else None
+
+
+class Changed:
+    """What the answers of one chat did to files: `steps`, by their answers. Without an `undo` there are none."""
+
+    def __init__(self, conversation_id: str, undo: Undo | None) -> None:
+        self._conversation_id, self._undo = conversation_id, undo
+        self.steps: Mapping[str, Step] = undo.steps(conversation_id) if undo else {}
+
+    def by(self, branch: Sequence[StoredMessage], message_id: str) -> Step | None:
+        """What the answer that a message of the branch is part of did; None where it did nothing to files."""
+        step = None
+        for item in branch:
+            step = None if item.message.role == "user" else self.steps.get(item.id, step)
+            if item.id == message_id:
+                return step
+        return None
+
+    async def turn(self, answer_id: str, direction: Direction) -> None:
+        """Takes back what an answer did, or does it again. Raises what `Undo.turn` raises."""
+        if self._undo is not None:
+            await asyncio.to_thread(self._undo.turn, answer_id, direction)
+            await self.look()
+
+    async def look(self) -> None:
+        """Takes in what has been done since."""
+        if self._undo is not None:
+            self.steps = await asyncio.to_thread(self._undo.steps, self._conversation_id)
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ class ChatTab:
             if page.conversation is not None and asked == "erase":
                 await page.conversation.erase(message_id)
             elif page.conversation is not None and asked == "rewind":
-                if (step := page.conversation.step_of(message_id)) is not None:
+                if (step := page.conversation.changed.by(page.conversation.settled, message_id)) is not None:
                     await page.conversation.turn_files(step.answer_id, "undo")
                 await page.conversation.retry(message_id)
         except HearthError as error:

@@ -108,7 +108,7 @@ class Commands:
 
 
 def _has_changed_files(page: PageState, message_id: str) -> bool:
-    step = page.conversation.step_of(message_id) if page.conversation else None
+    step = page.conversation.changed.by(page.conversation.settled, message_id) if page.conversation else None
     return step is not None and not step.is_undone
 
 

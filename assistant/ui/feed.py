@@ -191,7 +191,7 @@ class _Reader:
             milestone = chat.milestone
             self._wish.clear()
             waiting = frozenset(call.id for call in chat.approvals.waiting(chat.settled)) if chat.live is None else ()
-            view = View(chat.settled, chat.siblings, chat.live, frozenset(waiting), chat.changed, chat.columns)
+            view = View(chat.settled, chat.siblings, chat.live, frozenset(waiting), chat.changed.steps, chat.columns)
             # In a thread: to draw up a long chat takes longer than anything else on this loop may wait.
             frame = await asyncio.to_thread(self._transcript.frame, view)
             if milestone is not passed and view.live is None:

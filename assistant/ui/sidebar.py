@@ -136,7 +136,7 @@ class Sidebar:
         given: Changes = {}
         try:
             if page.asked == "rename" and (chat := await self._conversations.open(page.asked_about)):
-                await chat.rename(name)
+                await chat.aside.rename(name)
             elif page.asked == "move":
                 await self._conversations.move(page.asked_about, folder or "")
                 page.open_folders |= {" ".join((folder or "").split())}
