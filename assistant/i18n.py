@@ -25,6 +25,7 @@ LANGUAGES: Mapping[str, str] = {
     "de": "Deutsch",
     "fr": "Français",
     "es": "Español",
+    "pt": "Português",
     "it": "Italiano",
     "pl": "Polski",
     "tr": "Türkçe",
@@ -108,9 +109,10 @@ def system_language() -> str:
 def known_language(name: str) -> str | None:
     """Hearth's code for a language as systems name it: `de_AT.UTF-8`, `zh-TW`, `pt_BR@euro`; None where it has none."""
     parts = name.partition(".")[0].partition("@")[0].replace("_", "-").lower().split("-")
-    if parts[0] == "zh":
-        return "zh-Hant" if any(part in _TRADITIONAL for part in parts) else "zh-Hans"
-    return parts[0] if parts[0] in LANGUAGES else None
+    code = parts[0]
+    if code == "zh":
+        code = "zh-Hant" if any(part in _TRADITIONAL for part in parts) else "zh-Hans"
+    return code if code in LANGUAGES else None
 
 
 def _system_languages() -> list[str]:
