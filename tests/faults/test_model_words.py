@@ -163,6 +163,7 @@ HEAVY = {
 }
 
 
+@pytest.mark.timeout(500)  # many pages, each as heavy as can be
 @pytest.mark.slow
 def test_the_composer_answers_within_three_seconds_of_anything(page: Page, serve: Serve) -> None:
     cut = {name: range(0, len(text), 20_000) for name, text in HEAVY.items()}
