@@ -140,7 +140,9 @@
     if (asked.decided) element.append(made("p", "hearth-card-decided", asked.decided));
     else element.append(waysOf(place, told, asked), made("p", "hearth-card-about", words.note));
     place.replaceChildren(element);
+    if (asked.decided) decided.set(element, () => ask(place, told));
   };
+  const decided = new WeakMap(); // the cards that wait for others of their step, and how each is asked for anew
   const waysOf = (place, told, asked) => {
     const { words } = asked;
     const ways = made("div", "hearth-card-ways");
@@ -183,6 +185,7 @@
       const { taken = false, error = "" } = await answer.json();
       transcript.comeBack();
       await ask(place, told, taken ? "" : error || asked.words.changed);
+      for (const other of document.querySelectorAll(".hearth-card")) decided.get(other)?.(); // it may have changed since
     } catch {
       card(place, told, asked, asked.words.failed);
     }

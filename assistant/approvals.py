@@ -140,13 +140,27 @@ class Approvals:
             problem = error
         is_for_chat = tool is not None and not tool.asks_each_time
         mark = _mark(call, tool, preview, problem)
-        return Question(call, tool, preview, problem, mark, is_for_chat, self._decisions.get(call_id))
+        decided = self._decisions.get(call_id)
+        if decided is not None and decided.is_allowed and decided.mark != mark:
+            decided = None  # it was said about something else
+        return Question(call, tool, preview, problem, mark, is_for_chat, decided)
 
     async def decide(
         self, branch: Callable[[], Branch], call_id: str, verdict: Verdict, *, mark: str = "", word: str = ""
     ) -> bool:
         """Takes what the person said about a call that waits; whether that was taken. What is allowed is what the mark
-        was made for: what would do anything else by now is not."""
+        was made for: what would do anything else by now is not, and neither is a call that was allowed before it."""
+        if not await self._taken(branch, call_id, verdict, mark=mark, word=word):
+            return False
+        for other, decision in list(self._decisions.items()):
+            asked = await self.question(branch(), other) if decision.is_allowed and other != call_id else None
+            if asked is not None and asked.decided is None and self._decisions.get(other) is decision:
+                del self._decisions[other]
+        return True
+
+    async def _taken(
+        self, branch: Callable[[], Branch], call_id: str, verdict: Verdict, *, mark: str, word: str
+    ) -> bool:
         if verdict == "deny":
             if not any(call.id == call_id for call in self.waiting(branch())):
                 return False
@@ -159,7 +173,8 @@ class Approvals:
             await self._allow_in_chat(asked.tool)
         if not any(call.id == call_id for call in self.waiting(branch())):  # somebody was quicker
             return False
-        self._decisions[call_id] = Decision(is_allowed=True, word=word, by="chat" if verdict == "chat" else "once")
+        by = "chat" if verdict == "chat" else "once"
+        self._decisions[call_id] = Decision(is_allowed=True, word=word, by=by, mark=mark)
         return True
 
     def are_complete(self, branch: Branch) -> bool:

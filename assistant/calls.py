@@ -34,11 +34,13 @@ Outcome = Literal["running", "done", "failed"]
 
 @dataclass(frozen=True)
 class Decision:
-    """What the person said about one call; `word` is for the model, or for the tool where the call is allowed."""
+    """What the person said about one call; `word` is for the model, or for the tool where the call is allowed. `mark`
+    is of what they were shown (see `assistant.approvals`)."""
 
     is_allowed: bool
     word: str = ""
     by: AllowedBy = "once"
+    mark: str = ""
 
 
 @dataclass(frozen=True)

@@ -302,6 +302,33 @@ def test_a_call_whose_effect_has_changed_since_it_was_shown_is_shown_anew(tmp_pa
         play(scene, server, tmp_path, Counted().tool(preview=seen))
 
 
+@pytest.mark.parametrize("verdict", ["once", "deny"])
+def test_a_call_that_was_allowed_is_shown_anew_where_its_effect_changes_while_another_waits(
+    tmp_path: Path, verdict: str
+) -> None:
+    file, counted = tmp_path / "file.txt", Counted()
+    file.write_text("one")
+
+    def seen(text: str) -> object:
+        return Diff("file.txt", file.read_text(), text)
+
+    async def scene(opened: Conversations, _: Store) -> None:
+        chat = await opened.new()
+        await asked(chat, "Write two.")
+        assert await decide(chat, "once", "a")
+        file.write_text("two")
+        assert await decide(chat, verdict, "b")
+        question = await chat.approvals.question(chat.settled, "a")
+        assert question is not None
+        assert (counted.texts, question.decided) == ([], None)
+        assert await decide(chat, "once", "a"), "the card as it is now"
+        assert sorted(counted.texts) == (["A", "B"] if verdict == "once" else ["A"])
+
+    two = calls(*(call("note", {"text": name.upper()}, name) for name in "ab"))
+    with fake_endpoint(two, Answer(("Written.",))) as server:
+        play(scene, server, tmp_path, counted.tool(preview=seen))
+
+
 def test_a_denied_call_does_not_run_and_the_model_reads_the_word(tmp_path: Path) -> None:
     counted = Counted()
 
