@@ -273,6 +273,65 @@ def test_one_that_takes_too_long_is_ended_with_all_that_it_has_started(folder: F
     assert named(mark) == []
 
 
+LEAVES = """
+import os, subprocess, sys
+
+def leaves(file: str) -> str:
+    if os.fork() == 0:
+        os.setsid()
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", file], stderr=subprocess.DEVNULL)
+        os._exit(0)
+    os.wait()
+    return "done"
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+def test_what_a_function_leaves_behind_without_a_parent_ends_with_it(folder: Folder) -> None:
+    mark = f"mark-{os.getpid()}-{time.monotonic_ns()}"
+    tools = folder.allow(LEAVES)
+    assert folder.call(tools["leaves"], file=mark) == "done"
+    assert named(mark) == []
+
+
+def test_a_generator_without_an_end_is_ended_before_it_fills_the_memory(folder: Folder) -> None:
+    source = "def more():\n    while True:\n        yield {'a': 'x' * 100_000}\n"
+    tools = folder.allow(source)
+    assert fault(lambda: folder.call(tools["more"])).key == "own-too-much"
+
+
+def test_a_generator_that_gives_its_text_again_each_time_may_go_on_long(folder: Folder) -> None:
+    tools = folder.allow("def grows():\n    for n in range(1, 400):\n        yield 'x' * 1000 * n\n")
+    assert len(folder.call(tools["grows"])) == 399_000
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("Color.RED", "red"),
+        ("datetime.date(2026, 1, 2)", "2026-01-02"),
+        ("Decimal('1.10')", "1.10"),
+        ("'half \\ud800 of a letter'", "half ? of a letter"),
+        ("{(1, 2): 'a pair'}", '{\n  "(1, 2)": "a pair"\n}'),
+        ("{Color.RED: [Color.RED]}", '{\n  "red": [\n    "red"\n  ]\n}'),
+    ],
+)
+def test_what_json_has_no_word_for_is_given_as_one_would_write_it(folder: Folder, value: str, shown: str) -> None:
+    before = "import datetime\nfrom decimal import Decimal\nfrom enum import Enum\n"
+    color = "class Color(Enum):\n    RED = 'red'\n"
+    tools = folder.allow(f"{before}{color}def gives():\n    return {value}\n")
+    assert folder.call(tools["gives"]) == shown
+
+
+def test_the_whole_of_a_fault_is_told_and_not_its_last_line(folder: Folder) -> None:
+    tools = folder.allow(
+        "def fails() -> None:\n    error = ValueError('the town is unknown\\nto all of us')\n"
+        "    error.add_note('a note')\n    raise error\n"
+    )
+    told = fault(lambda: folder.call(tools["fails"]))
+    assert (told.values["what"], told.values["line"]) == ("ValueError: the town is unknown to all of us", 4)
+
+
 def test_a_stop_ends_it_too(folder: Folder) -> None:
     mark = f"mark-{os.getpid()}-{time.monotonic_ns()}"
     tools = folder.allow(HOLDS)

@@ -17,6 +17,7 @@ from assistant.visible import visible
 
 LONGEST_SHOWN = 200_000
 MOST_ROWS = 200
+MOST_BLOCKS = 100
 _BASE64 = re.compile(r"[A-Za-z0-9+/=]*")
 
 
@@ -31,8 +32,9 @@ def source(text: str) -> str:
 
 
 def output(shown: Sequence[Shown], printed: str, t: Translator) -> str:
-    """What a call has given and printed so far."""
-    blocks = [_block(one, t) for one in shown]
+    """What a call has given and printed so far: of very many things the last."""
+    blocks = ["<p>…</p>"] if len(shown) > MOST_BLOCKS else []
+    blocks += [_block(one, t) for one in shown[-MOST_BLOCKS:]]
     if printed.strip():
         blocks.append(f'<p class="hearth-small">{as_html(t("tools.printed"))}</p>{_text(printed, "hearth-printed")}')
     return "\n\n".join(blocks)

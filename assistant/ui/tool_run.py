@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 FRAME_SECONDS = 0.1
 
 Call = Callable[[Arguments], AsyncGenerator[Outcome]]
+Words = Callable[[], str]
+"""What is to be shown, made when it is: a function may give more, and faster, than can be."""
 
 
 def call_of(tool: Tool, hands: Callable[[], Hands]) -> Call:
@@ -36,23 +38,30 @@ def call_of(tool: Tool, hands: Callable[[], Hands]) -> Call:
     return call
 
 
-async def run_by_hand(tool: Tool, text: str, call: Call, t: Translator) -> AsyncGenerator[str]:
+async def run_by_hand(tool: Tool, text: str, call: Call, t: Translator) -> AsyncGenerator[Words]:
     """Checks the arguments and calls; gives what is to be shown, each time that is more. Never raises."""
     outcome = Outcome()
+
+    def given(outcome: Outcome) -> Words:
+        return lambda: tool_result.output(outcome.shown, outcome.printed, t)
+
+    def broken(error: HearthError, outcome: Outcome) -> Words:
+        return lambda: failed(error, outcome, t)
+
     try:
         arguments = tool.check(text)
-        yield tool_result.said(t("tools.running"), "plain")
+        yield lambda: tool_result.said(t("tools.running"), "plain")
         async with aclosing(call(arguments)) as outcomes:
             async for outcome in outcomes:
                 if outcome.shown or outcome.printed:
-                    yield tool_result.output(outcome.shown, outcome.printed, t)
+                    yield given(outcome)
         if not (outcome.shown or outcome.printed):
-            yield tool_result.said(t("tools.nothing-given"), "good")
+            yield lambda: tool_result.said(t("tools.nothing-given"), "good")
     except HearthError as error:
-        yield failed(error, outcome, t)
+        yield broken(error, outcome)
     except Exception:  # the border to tools of others: one calm sentence, and the log has the rest
         log.exception("the tool %s failed", tool.name)
-        yield failed(ToolError("tool-bug", name=tool.name), outcome, t)
+        yield broken(ToolError("tool-bug", name=tool.name), outcome)
 
 
 class Running:
@@ -62,15 +71,15 @@ class Running:
         self._t = t
         self._task: asyncio.Task[None] | None = None
 
-    async def follow(self, given: AsyncGenerator[str]) -> AsyncGenerator[str]:
+    async def follow(self, given: AsyncGenerator[Words]) -> AsyncGenerator[str]:
         """What is given, the latest of what comes faster than it can be shown; and that it was stopped, if it was."""
-        words: asyncio.Queue[str | None] = asyncio.Queue()
+        words: asyncio.Queue[Words | None] = asyncio.Queue()
         task = self._task = asyncio.create_task(_pour(given, words))
         try:
             while (latest := await words.get()) is not None:
                 while not words.empty() and (newer := words.get_nowait()) is not None:
                     latest = newer
-                yield latest
+                yield latest()
                 if task.done() and words.empty():  # its end may be what came last
                     break
                 await asyncio.sleep(FRAME_SECONDS)
@@ -86,7 +95,7 @@ class Running:
             self._task.cancel()
 
 
-async def _pour(given: AsyncGenerator[str], words: asyncio.Queue[str | None]) -> None:
+async def _pour(given: AsyncGenerator[Words], words: asyncio.Queue[Words | None]) -> None:
     try:
         async with aclosing(given):
             async for each in given:

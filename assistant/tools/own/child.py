@@ -29,6 +29,7 @@ from assistant.tools.own.shown import shown
 from assistant.tools.own.signatures import ArgumentsRefused, described, given, public_functions
 
 MODULE = "own_function"
+_LONGEST_FAULT = 2000
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, args=(orders,), daemon=True).start()
 
     def say(message: dict[str, Any]) -> None:
-        text = json.dumps(message, ensure_ascii=True, default=str)
-        with os.fdopen(os.dup(answer), "w", encoding="ascii") as out:
-            out.write(text + "\n")
+        text = json.dumps(message, ensure_ascii=False, default=str).encode("utf-8", "replace")  # half a character: ?
+        with os.fdopen(os.dup(answer), "wb") as out:
+            out.write(text + b"\n")
 
     try:
         say(_done(order, say))
@@ -142,7 +143,8 @@ def _loaded(order: Order) -> ModuleType:
 
 def _fault(error: BaseException, order: Order) -> dict[str, Any]:
     """What happened, and in which line of the person's file."""
-    what = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    told = traceback.format_exception_only(error)  # of what is no Python the last part says it; else notes come after
+    what = " ".join(told[-1 if isinstance(error, SyntaxError) else 0].split())[:_LONGEST_FAULT]
     if isinstance(error, SyntaxError) and error.filename == order.path:
         return {"kind": "raised", "what": what, "line": error.lineno or 0, "code": (error.text or "").strip()}
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == order.path]

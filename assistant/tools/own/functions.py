@@ -22,6 +22,9 @@ DESCRIBE_SECONDS = 20.0
 CALL_SECONDS = 120.0
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _LONGEST_ABOUT = 4000
+MOST_SHOWN = 32_000_000
+"""Of all that one call gives, in characters."""
+_PIECE = 1000  # for each piece, however small
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class OwnFunctions:
         printed, order = Printed(), {"path": str(source.path), "source": source.text}
         order |= {"function": function, "arguments": dict(arguments)}
         shown: tuple[Shown, ...] = ()
+        weight = 0
         async with aclosing(
             run(order, workspace=self._workspace(), timeout_seconds=self._call_seconds, printed=printed)
         ) as answers:
@@ -130,7 +134,11 @@ class OwnFunctions:
                     yield Outcome(shown, printed.text)
                     raise _told(said.fault, file)
                 for one in said.piece or said.shown or ():
-                    shown = joined(shown, one)
+                    before, shown = shown, joined(shown, one)
+                    weight += _weight(shown[-1]) - (_weight(before[-1]) if before and len(before) == len(shown) else 0)
+                    if weight > MOST_SHOWN:  # a generator without an end
+                        yield Outcome(before, printed.text)
+                        raise ToolError("own-too-much", most=f"{MOST_SHOWN // 1_000_000} MB")
                 yield Outcome(shown, printed.text, is_done=said.piece is None)
 
     def _tools(
@@ -169,6 +177,11 @@ class OwnFunctions:
             async for each in outcomes:
                 outcome = each
         return "\n\n".join(map(words_of, outcome.shown)) or outcome.printed.strip() or "It is done."
+
+
+def _weight(shown: Shown) -> int:
+    """About how much memory and page it takes."""
+    return _PIECE + len(shown.text) + len(shown.data) + sum(len(str(cell)) for row in shown.rows for cell in row)
 
 
 def joined(shown: tuple[Shown, ...], piece: Shown) -> tuple[Shown, ...]:

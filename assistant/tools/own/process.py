@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from assistant.errors import ToolError
 LONGEST_LINE_BYTES = 32_000_000
 MOST_PRINTED_BYTES = 200_000
 _END_SECONDS = 5.0
+_MARK = "HEARTH_FUNCTION_CALL"  # in the environment of all that a call starts, however far away it moves
+_MOST_ROUNDS = 20  # of looking for what is left, which may start others meanwhile
 # What a program needs to find its libraries, its home and its temporary files. None of Hearth's keys, nor of others'.
 _ENVIRONMENT = frozenset(
     {"PATH", "HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "USER", "USERNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ"}
@@ -84,7 +87,8 @@ async def run(
 ) -> AsyncGenerator[Said]:
     """Gives what the child says, up to its last word. Whatever happens, the child is gone afterwards, and what it has
     started. Raises ToolError where it could not be started, takes too long or ends without a word."""
-    process = await _spawn(workspace)
+    mark = secrets.token_hex(16)
+    process = await _spawn(workspace, mark)
     listening = asyncio.create_task(_listen(process, printed))
     until = monotonic() + timeout_seconds
     try:
@@ -97,13 +101,13 @@ async def run(
     except TimeoutError:
         raise ToolError("own-too-long", seconds=f"{timeout_seconds:g}") from None
     finally:
-        await asyncio.shield(_end(process))
+        await asyncio.shield(_end(process, mark))
         await asyncio.wait({listening}, timeout=_END_SECONDS)
         listening.cancel()
     yield said
 
 
-async def _spawn(workspace: Path) -> asyncio.subprocess.Process:
+async def _spawn(workspace: Path, mark: str) -> asyncio.subprocess.Process:
     is_frozen = bool(getattr(sys, "frozen", False))
     module = "assistant.tools.own.child"
     command = [sys.executable, "own-function"] if is_frozen else [sys.executable, "-P", "-m", module]
@@ -115,7 +119,7 @@ async def _spawn(workspace: Path) -> asyncio.subprocess.Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=workspace,
-            env=environment(),
+            env=environment() | {_MARK: mark},
             limit=LONGEST_LINE_BYTES,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             start_new_session=os.name == "posix",  # a group of its own, which is ended as one
@@ -157,8 +161,8 @@ async def _listen(process: asyncio.subprocess.Process, printed: Printed) -> None
         printed.content += content[: max(0, MOST_PRINTED_BYTES - len(printed.content))]
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kills the child, its group, and those of its descendants that left the group."""
+async def _end(process: asyncio.subprocess.Process, mark: str) -> None:
+    """Kills the child, its group, and those of its descendants that left the group, or have no parent any more."""
     family: list[psutil.Process] = []
     with contextlib.suppress(psutil.Error):
         family = psutil.Process(process.pid).children(recursive=True)
@@ -172,4 +176,24 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             one.kill()
     if process.stdin is not None:
         process.stdin.close()
+    await asyncio.to_thread(_end_marked, mark)
     await process.wait()
+
+
+def _end_marked(mark: str) -> None:
+    """Kills what a call has started and left behind: it has the call's mark, whoever is its parent by now."""
+    for _ in range(_MOST_ROUNDS):
+        left = [each for each in psutil.process_iter() if _has(each, mark)]
+        for one in left:
+            with contextlib.suppress(psutil.Error):
+                one.kill()
+        if not left:
+            return
+
+
+def _has(process: psutil.Process, mark: str) -> bool:
+    """Whether it is ours and lives. What belongs to others does not say."""
+    try:
+        return process.environ().get(_MARK) == mark and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError, ValueError):
+        return False

@@ -11,6 +11,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args, get_origin
 
@@ -97,13 +98,34 @@ def _json(value: Any) -> Shown:
     if isinstance(value, bool | int | float):
         return {"kind": "text", "text": str(value)}
     known = _as_mapping(value)
-    text = json.dumps(value if known is None else known, indent=2, ensure_ascii=False, default=_other)
+    if known is None and not isinstance(value, list | tuple | set | frozenset):
+        return {"kind": "text", "text": str(_other(value))[:MOST_CHARACTERS]}
+    value = value if known is None else known
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False, default=_other)
+    except TypeError:  # a key that JSON has no word for
+        text = json.dumps(_with_plain_keys(value), indent=2, ensure_ascii=False, default=_other)
     return {"kind": "json", "text": text[:MOST_CHARACTERS]}
+
+
+def _with_plain_keys(value: Any) -> Any:
+    known = _as_mapping(value)
+    if known is not None:
+        return {_key(name): _with_plain_keys(each) for name, each in known.items()}
+    if isinstance(value, list | tuple):
+        return [_with_plain_keys(each) for each in cast("list[Any]", value)]
+    return value
+
+
+def _key(name: Any) -> Any:
+    return name if name is None or isinstance(name, str | int | float | bool) else str(_other(name))
 
 
 def _other(value: Any) -> Any:
     """What JSON has no word for."""
     if isinstance(value, set | frozenset):
         return sorted(cast("set[Any]", value), key=str)
+    if isinstance(value, Enum):
+        return value.value
     known = _as_mapping(value)
     return str(value) if known is None else known
