@@ -35,6 +35,12 @@ def leave_a_child() -> None:
     note(f"child {child.pid}")
 
 
+def leave_a_child_apart() -> None:
+    nothing = subprocess.DEVNULL
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True, stdin=nothing, stdout=nothing, stderr=nothing)
+    note(f"child {child.pid}")
+
+
 def flood_stderr() -> None:
     for number in range(200_000):
         sys.stderr.write(f"line {number} of many, and each as long as a line may well be in a log of a server\n")
@@ -50,6 +56,7 @@ DEEDS: dict[str, Any] = {
     "flood stderr": flood_stderr,
     "secret": lambda: print("the token is", os.environ.get("TOKEN"), file=sys.stderr, flush=True),
     "child": leave_a_child,
+    "child apart": leave_a_child_apart,
     "close": lambda: os.close(1),
 }
 

@@ -39,6 +39,14 @@ WEB = {"url": "https://example.org/mcp", "headers": {"Authorization": "Bearer x"
         '"mcpServers": ' + json.dumps({"files": FILES, "web": WEB}),
         "```json\n" + json.dumps({"mcpServers": {"files": FILES, "web": WEB}}, indent=1) + "\n```",
         "// mine\n" + json.dumps({"mcpServers": {"files": FILES, "web": WEB}})[:-2] + ", /* no more */ }, }",
+        "Add this:\n\n```jsonc\n" + json.dumps({"mcpServers": {"files": FILES, "web": WEB}}) + "\n```\n\nand restart.",
+        "\ufeff" + json.dumps({"mcpServers": {"files": FILES, "web": WEB}}).replace("{", "{\u00a0"),
+        '"mcpServers": ' + json.dumps({"files": FILES, "web": WEB}) + ",",
+        json.dumps({"mcpServers": [{"name": "files"} | FILES, {"name": "web"} | WEB]}),
+        json.dumps({"context_servers": {"files": {"command": {"path": "npx"} | FILES}, "web": WEB}}).replace(
+            '"command": "npx", ', ""
+        ),
+        json.dumps({"mcp": {"files": {"command": ["npx", *FILES["args"]], "environment": {"A": "1"}}, "web": WEB}}),
     ],
 )
 def test_what_the_page_of_a_server_shows_is_understood(text: str) -> None:
@@ -69,6 +77,7 @@ def test_a_single_server_gets_the_name_of_its_program() -> None:
         ('{"servers": {"a": {"url": "https://h/mcp", "headers": {"A": "x\\r\\nB: y"}}}}', "mcp-header"),
         ('{"servers": {"a": {"command": "x", "env": {"A=B": "y"}}}}', "mcp-variable"),
         ('{"servers": {"a": {"command": "x\\u0000y"}}}', "mcp-nul"),
+        ('{"servers": {"my a": {"command": "x"}, "My_A": {"command": "y"}}}', "mcp-name-taken"),
     ],
 )
 def test_what_is_no_server_is_refused_with_a_sentence(text: str, key: str) -> None:

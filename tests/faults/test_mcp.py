@@ -266,9 +266,16 @@ def test_what_a_server_is_given_is_in_no_settings_log_or_list_of_processes(tmp_p
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills as POSIX has them")
-def test_a_server_and_what_it_started_end_with_hearth(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "child",
+        pytest.param("child apart", marks=pytest.mark.skipif(sys.platform != "linux", reason="only there it is told")),
+    ],
+)
+def test_a_server_and_what_it_started_end_with_hearth(tmp_path: Path, deed: str) -> None:
     async def run() -> None:
-        order = launch(at_start=["child"], stays=True, notes=str(tmp_path / "notes"))
+        order = launch(at_start=[deed], stays=True, notes=str(tmp_path / "notes"))
         async with house(tmp_path, order) as servers:
             await allowed(servers)
             assert await called(servers) == "You said tea"

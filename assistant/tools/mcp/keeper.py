@@ -21,6 +21,8 @@ from typing import IO, cast
 LOG_BYTES = 200_000
 HIDDEN = b"[hidden]"
 _LINE_BYTES = 8192
+_MARK = "MCP_KEEPER"  # in the environment of all that a server starts, however far away it moves
+_MOST_ROUNDS = 20  # of looking for what is left, which may start others meanwhile
 _END_SECONDS = 1.0  # for each of: its input ends, it is asked to end
 
 
@@ -64,7 +66,7 @@ def _start(order: Order) -> subprocess.Popen[bytes]:
     new_group = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0)
     return subprocess.Popen(
         order.command,
-        env=order.environment,
+        env=order.environment | {_MARK: str(os.getpid())},
         cwd=order.folder or None,
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -123,6 +125,7 @@ def _end_with_server(server: subprocess.Popen[bytes]) -> None:
     """A server that ends by itself may leave children behind."""
     code = server.wait()
     _kill(server, "SIGKILL")
+    _end_marked()
     os._exit(code if code >= 0 else 128 - code)
 
 
@@ -135,6 +138,35 @@ def _end(server: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             _kill(server, stronger)
     _kill(server, "SIGKILL")  # what it started and left behind
+    _end_marked()
+
+
+def _end_marked() -> None:
+    """Ends what has left the server's group, as browsers do. Only Linux tells of which server a process is."""
+    mark = f"{_MARK}={os.getpid()}".encode()
+    for _ in range(_MOST_ROUNDS):
+        left = [process for process in _processes() if mark in _environment(process).split(b"\0")]
+        for process in left:
+            with suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+        if not left:
+            return
+
+
+def _processes() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208  # see above: little of Python
+    except OSError:
+        return []
+
+
+def _environment(process: int) -> bytes:
+    """What a process was started with; nothing of one that is gone, or another's."""
+    try:
+        with open(f"/proc/{process}/environ", "rb") as environment:  # noqa: PTH123
+            return environment.read()
+    except OSError:
+        return b""
 
 
 def _kill(server: subprocess.Popen[bytes], how: str) -> None:

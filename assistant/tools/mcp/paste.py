@@ -16,7 +16,8 @@ _ADDRESSES = ("url", "serverUrl", "httpUrl", "endpoint")
 # What the reader was to fill in: ${input:key}, <token>, YOUR_KEY.
 _OPEN = re.compile(r"\$\{[^}]*\}|^<[^<>]+>$|<[^<>]*\byour\b[^<>]*>|\bYOUR_[A-Z_]+", re.IGNORECASE | re.MULTILINE)
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
+_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])|\u00a0')  # and spaces as web pages have them
+_FENCED = re.compile(r"```[\w+-]*[ \t]*\r?\n(.*?)```", re.DOTALL)
 _MOST = 50
 
 
@@ -27,14 +28,19 @@ def servers_in(text: str) -> list[Launch]:
     found = _named(_json(text))
     if not found or len(found) > _MOST:
         raise SettingsError("mcp-paste")
-    return [_launch(name, entry) for name, entry in found.items()]
+    launches = [_launch(name, entry) for name, entry in found.items()]
+    names = [launch.name.lower() for launch in launches]
+    if twice := next((launch.name for launch in launches if names.count(launch.name.lower()) > 1), None):
+        raise SettingsError("mcp-name-taken", name=twice)
+    return launches
 
 
 def _json(text: str) -> Any:
-    """The text as JSON; comments, a comma too many and missing outer braces are forgiven."""
-    words = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```").strip()
+    """The text as JSON; comments, a comma too many, missing outer braces and words around a block are forgiven."""
+    fenced = _FENCED.search(text)
+    words = (fenced[1] if fenced else text).strip().lstrip("\ufeff").strip()
     bare = _COMMA.sub(_text_only, _COMMENT.sub(_text_only, words))
-    for attempt in (words, bare, f"{{{bare}}}"):
+    for attempt in (words, bare, f"{{{bare.rstrip(', ')}}}"):
         try:
             return json.loads(attempt)
         except (ValueError, RecursionError):
@@ -52,11 +58,17 @@ def _named(data: Any) -> Mapping[str, Any]:
     given = cast("dict[str, Any]", data)
     for key in ("mcp", *_LISTS):
         inner = given.get(key)
+        if isinstance(inner, list):  # of entries that say their names themselves
+            inner = {str(each.get("name") or number): each for number, each in enumerate(_entries(inner), start=1)}
         if isinstance(inner, dict):
             return _named(inner) if key == "mcp" else cast("dict[str, Any]", inner)
     if _is_entry(given):
         return {_name_of(given): given}
     return {name: entry for name, entry in given.items() if isinstance(entry, dict)}
+
+
+def _entries(given: list[Any]) -> list[dict[str, Any]]:
+    return [cast("dict[str, Any]", each) for each in given if isinstance(each, dict)]
 
 
 def _is_entry(given: Mapping[str, Any]) -> bool:
@@ -68,14 +80,15 @@ def _name_of(given: Mapping[str, Any]) -> str:
 
 
 def _launch(name: str, entry: Any) -> Launch:
-    if not isinstance(entry, dict) or not _is_entry(given := cast("dict[str, Any]", entry)):
+    if not isinstance(entry, dict) or not _is_entry(given := _flat(cast("dict[str, Any]", entry))):
         raise SettingsError("mcp-paste-entry", name=name[:100])
     url = next((given[key] for key in _ADDRESSES if isinstance(given.get(key), str)), "")
     kind = str(given.get("type") or given.get("transport") or "").lower()
     if url and kind == "sse":
         raise SettingsError("mcp-paste-sse", name=name[:100])
     command, *first = _words(given.get("command")) or [""]
-    secrets = _values(given.get("headers") or given.get("requestInit") if url else given.get("env"))
+    environment = given.get("env") or given.get("environment")
+    secrets = _values(given.get("headers") or given.get("requestInit") if url else environment)
     launch = Launch(
         name=simple_name(name),
         command="" if url else command,
@@ -88,6 +101,15 @@ def _launch(name: str, entry: Any) -> Launch:
     if left:
         raise SettingsError("mcp-paste-open", name=launch.name, left=left[0][:100])
     return checked(launch)
+
+
+def _flat(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry whose command is an object with `path`, `args` and `env`, as the other entries are."""
+    command = entry.get("command")
+    if not isinstance(command, dict):
+        return entry
+    inner = cast("dict[str, Any]", command)
+    return {**entry, **inner, "command": str(inner.get("path") or "")}
 
 
 def simple_name(name: str) -> str:

@@ -24,7 +24,7 @@ from assistant.errors import ToolError
 LONGEST_LINE_BYTES = 32_000_000
 MOST_PRINTED_BYTES = 200_000
 _END_SECONDS = 5.0
-_MARK = "HEARTH_FUNCTION_CALL"  # in the environment of all that a call starts, however far away it moves
+_MARK = "OWN_FUNCTION_CALL"  # in the environment of all that a call starts, however far away it moves
 _MOST_ROUNDS = 20  # of looking for what is left, which may start others meanwhile
 # What a program needs to find its libraries, its home and its temporary files. None of Hearth's keys, nor of others'.
 _ENVIRONMENT = frozenset(
