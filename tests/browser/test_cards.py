@@ -91,6 +91,25 @@ def test_a_denied_call_tells_the_model_why_and_one_that_is_allowed_in_the_chat_a
         expect(page.locator("#chat-settled")).to_contain_text("Still nothing.")
 
 
+def test_a_card_that_was_allowed_asks_anew_where_its_file_changes_while_another_waits(page: Page, serve: Serve) -> None:
+    steps = [calls(write("mine\n", "a", replace=True), write("", "b", path="other.txt")), Answer(("Both decided.",))]
+    with fake_endpoint(*steps) as server:
+        served = started(page, serve, server.url)
+        plan(served).parent.mkdir(exist_ok=True)
+        plan(served).write_text("one\n")
+        ask(page, "Write two files.")
+        first, second = (page.locator(f".hearth-card[data-call='{name}']") for name in "ab")
+        first.get_by_role("button", name="Allow once").click()
+        expect(first).to_contain_text("It runs once you have decided about the others.")
+        plan(served).write_text("changed by hand\n")
+        second.get_by_role("button", name="Deny").click()
+        expect(first.locator(".hearth-diff")).to_contain_text("changed by hand")
+        assert plan(served).read_text() == "changed by hand\n"
+        first.get_by_role("button", name="Allow once").click()
+        expect(page.locator("#chat-settled")).to_contain_text("Both decided.")
+        assert plan(served).read_text() == "mine\n"
+
+
 def test_a_card_is_there_after_a_kill_and_two_windows_write_once(page: Page, serve: Serve) -> None:
     steps = [calls(write("one\n", "a"), write("", "b", path="other.txt")), Answer(("Both decided.",))]
     with fake_endpoint(*steps) as server:
