@@ -232,6 +232,14 @@ def test_the_chat_of_a_model_that_knows_no_tools_keeps_its_turns():
         '[get_weather("Oslo")]',
         '```tool_code\nprint(default_api.get_weather(city="Oslo"))\n```',
         f'<tool_call>{{"name": "functions.get_weather", "arguments": {OSLO}}}</tool_call>',
+        "<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value>\n</tool_call>",
+        '<minimax:tool_call>\n<invoke name="get_weather">\n<parameter name="city">Oslo</parameter>\n</invoke>\n'
+        "</minimax:tool_call>",
+        'I look it up.\n<function_calls><invoke name="get_weather"><parameter name="city">Oslo</parameter></invoke>'
+        "</function_calls>",
+        f"<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{OSLO}<|call|>",
+        f"<|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{OSLO}",
+        f"<|start|>assistant to=functions.get_weather<|channel|>commentary json<|message|>{OSLO}<|call|>",
     ],
 )
 @pytest.mark.parametrize("size", [1, 7, 1000])
@@ -264,6 +272,9 @@ def test_several_written_calls_are_several_calls():
         "get_weather(city='Oslo') is a call.",
         "a < b and <b>bold</b>, [link](x), `code`\n```python\nprint({'a': [1]})\n```\n",
         "<tool_call>never mind</tool_call>",
+        '<invoke name="rm_rf"><parameter name="city">Oslo</parameter></invoke>',
+        f"<|channel|>commentary to=functions.rm_rf <|message|>{OSLO}<|call|>",
+        '<invoke name="get_weather"><parameter name="city">Oslo</parameter></invoke> is how one writes it.',
         "",
     ],
 )

@@ -29,6 +29,12 @@ _MARKS = (
     "<｜tool▁calls▁begin｜>",
     "<｜tool▁call▁begin｜>",
     "[TOOL_CALLS]",
+    "<function_calls>",
+    "<minimax:tool_call>",
+    "<invoke name=",
+    "<|channel|>commentary to=",
+    "<|start|>assistant<|channel|>commentary to=",
+    "<|start|>assistant to=",
 )
 _FENCES = ("```json", "```tool_call", "```tool_code", "```")
 _NAME_KEYS = ("name", "tool", "function", "tool_name", "function_name")
@@ -200,7 +206,7 @@ def _verdict_of_object(text: str, names: list[str]) -> str:
 def calls_in(text: str, offers: tuple[ToolOffer, ...]) -> tuple[Written, ...]:
     """The calls that a text is, from its first character to its last; none where anything else stands in it."""
     text = re.sub(r"(?:<\|(?:eom_id|eot_id|im_end)\|>|</s>)\s*$", "", text.strip()).strip()
-    for read in (_tagged, _functions, _mistral, _deepseek, _fenced, _bare):
+    for read in (_tagged, _functions, _invoked, _channelled, _mistral, _deepseek, _fenced, _bare):
         calls = read(text, offers)
         if calls and len(calls) <= _MOST_CALLS and all(meant(name, offers) for name, _ in calls):
             return tuple(calls)
@@ -213,8 +219,38 @@ def _tagged(text: str, offers: tuple[ToolOffer, ...]) -> list[Written]:
     if not text.startswith(("<tool_call>", "<|tool_call|>")):
         return []
     pieces = [re.sub(r"</tool_call>|<\|/tool_call\|>", "", piece) for piece in re.split(r"<\|?tool_call\|?>", text)[1:]]
-    found = [(_functions(piece.strip()) or _bare(piece.strip(), offers)) for piece in pieces]
+    found = [(_functions(piece.strip()) or _keyed(piece) or _bare(piece.strip(), offers)) for piece in pieces]
     return [call for calls in found for call in calls] if all(found) else []
+
+
+def _keyed(text: str) -> list[Written]:
+    """GLM: the name, then <arg_key>key</arg_key><arg_value>value</arg_value>."""
+    pair = r"<arg_key>\s*([\w.-]+)\s*</arg_key>\s*<arg_value>\n?(.*?)\n?</arg_value>"
+    whole = re.fullmatch(rf"\s*([\w.-]+)\s*((?:{pair}\s*)+)", text, re.DOTALL)
+    return [(whole[1], json.dumps(dict(re.findall(pair, whole[2], re.DOTALL)), ensure_ascii=False))] if whole else []
+
+
+def _invoked(text: str, _: object) -> list[Written]:
+    """MiniMax and others: <invoke name="name"><parameter name="key">value</parameter></invoke>, in tags of its own."""
+    text = re.sub(r"^<(?:function_calls|minimax:tool_call)>|</(?:function_calls|minimax:tool_call)>$", "", text).strip()
+    if re.fullmatch(r'(?:\s*<invoke name="[\w.-]+">.*?</invoke>)+', text, re.DOTALL) is None:
+        return []
+    calls: list[Written] = []
+    for name, body in re.findall(r'<invoke name="([\w.-]+)">(.*?)</invoke>', text, re.DOTALL):
+        values = re.findall(r'<parameter name="([\w.-]+)"[^>]*>\n?(.*?)\n?</parameter>', body, re.DOTALL)
+        calls.append((name, json.dumps(dict(values), ensure_ascii=False)))
+    return calls
+
+
+def _channelled(text: str, _: object) -> list[Written]:
+    """gpt-oss: on a channel for tools, to whom it goes and then the arguments."""
+    called = re.fullmatch(
+        r"(?:<\|start\|>assistant)?\s*(?:<\|channel\|>commentary)?\s*to=(?:functions\.)?([\w.-]+)\s*"
+        r"(?:<\|channel\|>commentary)?\s*(?:<\|constrain\|>)?\s*(?:json)?\s*<\|message\|>(.*?)(?:<\|call\|>)?",
+        text,
+        re.DOTALL,
+    )
+    return [(called[1], called[2].strip() or "{}")] if called else []
 
 
 def _functions(text: str, _: object = None) -> list[Written]:

@@ -155,7 +155,13 @@ class Workspace:
     @contextmanager
     def _folder(self, names: Names) -> Generator[Folder]:
         with ExitStack() as stack:
-            folder = stack.enter_context(opened(self.root, by_handle=self._by_handle))
+            try:
+                folder = stack.enter_context(opened(self.root, by_handle=self._by_handle))
+            except (
+                FileNotFoundError,
+                NotADirectoryError,
+            ):  # a drive that was pulled out, say
+                raise ToolError("tool-workspace-none", path=self.root) from None
             for name in names:
                 folder = stack.enter_context(folder.inside(name))
                 self._refuse_closed(folder, names)

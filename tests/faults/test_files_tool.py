@@ -191,7 +191,14 @@ def test_a_folder_that_becomes_a_link_meanwhile_leads_nowhere(tmp_path: Path) ->
             (bench.root / "real").rename(place)
             place.rename(bench.root / "real")
 
-    swapping = threading.Thread(target=swap)
+    def swap_and_tell() -> None:
+        try:
+            swap()
+        except OSError as error:  # something was put there that is not ours
+            broken.append(error)
+
+    broken: list[OSError] = []
+    swapping = threading.Thread(target=swap_and_tell)
     swapping.start()
     said: list[str] = []
     for _ in range(400):
@@ -202,6 +209,7 @@ def test_a_folder_that_becomes_a_link_meanwhile_leads_nowhere(tmp_path: Path) ->
     is_over.set()
     swapping.join()
 
+    assert not broken, "no tool makes the folder anew while it is away"
     assert CANARY not in "".join(said)
     assert "mine" in said, "now and then it is a folder, and then the file is read"
     assert outside(bench) == before
@@ -357,3 +365,33 @@ def test_a_file_whose_folder_goes_away_meanwhile_is_not_put_into_a_new_one(tmp_p
 
     assert refused.value.key == "tool-file-missing"
     assert not (bench.root / "place").exists()
+
+
+@pytest.mark.parametrize("by_handle", [True, False])
+def test_a_workspace_that_is_gone_is_said_to_be_gone_and_nothing_is_put_in_its_place(
+    tmp_path: Path, by_handle: bool
+) -> None:
+    bench = Workbench(tmp_path)
+    bench.workspace = Workspace(bench.root, by_handle=by_handle and HAS_FOLDER_HANDLES)
+    shutil.rmtree(bench.root)
+
+    for name, arguments in (
+        ("list_files", {}),
+        ("write_file", {"path": "a/b.txt", "text": "x"}),
+        ("edit_file", {"path": "a.txt", "old": "x", "new": "y"}),
+        ("move_file", {"path": "a.txt", "new_path": "b.txt"}),
+    ):
+        with pytest.raises(ToolError) as refused:
+            bench.call(name, **arguments)
+        assert refused.value.key == "tool-workspace-none"
+    assert not bench.root.exists()
+
+
+def test_undo_in_a_workspace_that_is_gone_says_so(desk: Desk) -> None:
+    (desk.root / "a.txt").write_text("mine")
+    desk.call("edit_file", path="a.txt", old="mine", new="yours")
+    shutil.rmtree(desk.root)
+
+    with pytest.raises(ToolError) as refused:
+        desk.undo.turn(desk.answer_id, "undo")
+    assert refused.value.key == "tool-workspace-none"

@@ -105,7 +105,10 @@ def checked(text: str, schema: Mapping[str, Any]) -> Arguments:
     except (SchemaError, Unresolvable, RecursionError, re.error):
         return arguments
     if found:
-        said = [f"{error.json_path.removeprefix('$.') or 'arguments'}: {error.message[:300]}" for error in found]
+        said = [
+            f"{error.json_path.removeprefix('$').removeprefix('.') or 'arguments'}: {error.message[:300]}"
+            for error in found
+        ]
         raise ToolError("tool-arguments", why="; ".join(said[:5]))
     return arguments
 
