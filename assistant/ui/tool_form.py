@@ -40,8 +40,10 @@ class Field:
         """The field as Gradio has it, filled with its default."""
         common: dict[str, Any] = {"label": self.name, "info": self._info(t) or None, "interactive": True}
         match self.kind:
-            case "integer" | "number":
+            case "integer" | "number" if self.is_needed or self.default is not None:
                 return gr.Number(self.default, precision=0 if self.kind == "integer" else None, **common)
+            case "integer" | "number":  # Gradio's own has a nought in it, and cannot say that there is no number
+                return gr.Textbox(max_lines=1, **common)
             case "yes-no":
                 return gr.Checkbox(bool(self.default), **common)
             case "choice":
@@ -66,7 +68,8 @@ class Field:
             return None
         match self.kind:
             case "integer" | "number":
-                return int(given) if float(given).is_integer() else given
+                number = _number(given, self) if isinstance(given, str) else given
+                return int(number) if float(number).is_integer() else number
             case "choice":
                 return next((each for each in self.choices if _label(each) == given), given)
             case "choices":
@@ -141,6 +144,8 @@ def _field(name: str, schema: Schema, whole: Schema, *, is_needed: bool) -> Fiel
     kind = _PLAIN.get(str(known.get("type")), "json")
     if kind == "text":
         kind = _FORMATS.get(str(known.get("format")), "long" if name in _LONG else "text")
+    if kind == "yes-no" and not is_needed and default is None:  # neither is an answer too
+        return Field(name, "choice", is_needed, about, choices=(True, False))
     return Field(name, kind, is_needed, about, default)
 
 
@@ -178,7 +183,14 @@ def _label(value: Any) -> str:
 def _item(line: str, field: Field) -> Any:
     if field.item == "string":
         return line
+    return _number(line, field)
+
+
+def _number(words: str, field: Field) -> Any:
     try:
-        return json.loads(line)
-    except ValueError:
-        raise ToolError("tool-arguments", why=f"{field.name}: {line} is no number") from None
+        number = json.loads(words)
+    except (ValueError, RecursionError):
+        number = None
+    if not isinstance(number, int | float):
+        raise ToolError("tool-arguments", why=f"{field.name}: {words} is no number")
+    return number

@@ -139,6 +139,26 @@ def test_a_model_calls_a_function_once_it_is_allowed_and_the_log_has_the_call(
         expect(row).to_contain_text("FROM THE MODEL!")
 
 
+EMPTY = """
+def empties(count: int, limit: int | None = None, share: float | None = None, sure: bool | None = None) -> str:
+    return repr((count, limit, share, sure))
+"""
+
+
+def test_a_number_that_is_left_empty_is_none_and_no_nought(page: Page, serve: Serve, tmp_path: Path) -> None:
+    put(tmp_path, EMPTY, "empties")
+    opens_tools(page, serve())
+    page.click("#tool-allow-empties")
+    form(page, "empties").get_by_label("count").fill("7")
+    expect(runs(page, "empties")).to_contain_text("(7, None, None, None)")
+    form(page, "empties").get_by_label("false").check()
+    form(page, "empties").get_by_label("limit").fill("0")
+    form(page, "empties").get_by_label("share").fill("1.5")
+    expect(runs(page, "empties")).to_contain_text("(7, 0, 1.5, False)")
+    form(page, "empties").get_by_label("limit").fill("many")
+    expect(runs(page, "empties")).to_contain_text("limit: many is no number")
+
+
 def test_what_functions_give_is_shown_and_leads_nowhere(page: Page, serve: Serve, tmp_path: Path) -> None:
     put(tmp_path, SHOUT + MORE)
     asked: list[str] = []
