@@ -16,7 +16,7 @@ class ToolsPages:
     """Lays the pages out in the tab that is open. A prompt of a server goes into `composer`, a tab of `tabs`."""
 
     def __init__(self, parts: Parts, t: Translator, *, composer: gr.Textbox, tabs: gr.Tabs) -> None:
-        with gr.Tabs(elem_id="tools-pages"):
+        with gr.Tabs(elem_id="tools-pages", overflow_behavior="wrap"):  # no page hides behind a "…"
             with gr.Tab(t("tools.all"), elem_id="page-tools", id="all") as self._all_tab:
                 self._tools = ToolsTab(parts.tools, t)
             with gr.Tab(t("reach.title"), elem_id="page-reach", id="reach") as self._reach_tab:

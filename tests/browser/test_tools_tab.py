@@ -203,3 +203,29 @@ def test_a_new_function_begins_as_an_example_that_is_there_at_once(page: Page, s
     page.click("#tool-allow-my_function")
     form(page, "my_function").get_by_label("total").fill("100")
     expect(runs(page, "my_function").locator("tbody")).to_contain_text("55")
+
+
+def test_a_narrow_window_shows_every_page_of_the_tab(page: Page, serve: Serve) -> None:
+    page.set_viewport_size({"width": 360, "height": 700})
+    opens_tools(page, serve())
+    for name in ("page-tools", "page-reach", "page-servers", "page-tool-log"):
+        expect(page.locator(f"#tools-pages .tab-container.wrap #{name}-button")).to_be_in_viewport(ratio=1)
+    page.click("#page-tool-log-button")
+    expect(page.locator("#tool-log-list")).to_be_visible()
+
+
+def test_a_table_in_a_narrow_window_scrolls_and_breaks_no_word(page: Page, serve: Serve, tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        'def wide() -> list[dict]:\n    """Gives a table."""\n    return [{f"column{n}": "value" for n in range(9)}]\n',
+        "wide",
+    )
+    page.set_viewport_size({"width": 360, "height": 700})
+    opens_tools(page, serve())
+    page.click("#tool-allow-wide")
+    table = runs(page, "wide").locator(".hearth-table")
+    expect(table.locator("th").first).to_have_text("column0")
+    lines = "e => { const r = document.createRange(); r.selectNodeContents(e); return r.getClientRects().length }"
+    assert [each.evaluate(lines) for each in table.locator("th, td").all()] == [1] * 18
+    assert table.evaluate("e => e.scrollWidth > e.clientWidth"), "it scrolls by itself"
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 360
