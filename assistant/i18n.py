@@ -36,6 +36,7 @@ LANGUAGES: Mapping[str, str] = {
     "ja": "日本語",
     "ko": "한국어",
     "zh-Hans": "简体中文",
+    "zh-Hant": "繁體中文",
 }
 """Each language's code, as its file is called, and its own name."""
 RIGHT_TO_LEFT = ("ar",)

@@ -27,6 +27,8 @@ from launcher.words import Words
         ("pt_BR.UTF-8", "pt"),
         ("zh_CN.UTF-8", "zh-Hans"),
         ("zh-Hans-SG", "zh-Hans"),
+        ("zh_TW.UTF-8", "zh-Hant"),
+        ("zh-Hant-HK", "zh-Hant"),
         ("xx_YY", None),
         ("C", None),
         ("", None),

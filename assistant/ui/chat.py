@@ -80,7 +80,8 @@ class ChatTab:
     def wire(self, blocks: gr.Blocks) -> None:
         """Ties the handlers to the page."""
         state, text, whole = self.state, self.text, self.outputs
-        wire([blocks.load], self._open, inputs=[state], outputs=whole)
+        opened = wire([blocks.load], self._open, inputs=[state], outputs=whole)
+        chain(opened, self._keep_first_words, inputs=[state, text])
         wire([self._look.click], self.whole, inputs=[state], outputs=whole, mode="always_last")
         # composer.js asks by itself, and more quickly; these are for a page whose scripts do not run.
         wire([text.submit, self._send.click], self._ask, inputs=[state, text], outputs=whole, mode="multiple")
@@ -154,6 +155,11 @@ class ChatTab:
             await chat.keep_draft(text)
         except HearthError:
             log.warning("a draft could not be saved")  # it stands in the composer, and is tried again
+
+    async def _keep_first_words(self, page: PageState, text: str) -> None:
+        """What a quick hand has typed before the page knew its chat."""
+        if text:
+            await self._keep_draft(page, text)
 
     async def _end_answer(self, page: PageState) -> None:
         if page.conversation is not None:

@@ -37,6 +37,7 @@ def test_a_language_is_spoken_as_soon_as_it_is_saved_and_at_the_next_start(serve
         assert page.locator("html").get_attribute("dir") == "rtl"
         assert page.locator("html").get_attribute("lang") == "ar"
         expect(page.locator("#chat-input textarea")).to_have_attribute("placeholder", arabic("chat.placeholder"))
+        expect(page.locator("#chat-input textarea")).to_have_value("What I had begun")
         page.locator("#chat-input textarea").fill("Are you there?")
         page.locator("#chat-input textarea").press("Enter")
         expect(page.locator("#chat-settled")).to_contain_text("Still here.")
